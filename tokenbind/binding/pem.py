@@ -1,0 +1,98 @@
+"""Strict readers for certificates as DER bytes and as PEM text.
+
+Why not `ssl.PEM_cert_to_DER_cert`: given a chain it returns other bytes than the leaf for one leaf in three, skips
+junk silently, and raises `binascii.Error`. What is hashed must be exactly what was meant.
+"""
+
+from __future__ import annotations
+
+from binascii import Error as Base64Error, a2b_base64
+
+from ..errors import InvalidRequest, Reason
+
+
+__all__ = ["read_certificates", "require_der"]
+
+MAX_DER_BYTES = 65_535
+MAX_CHAIN_LENGTH = 10
+_MAX_PEM_CHARACTERS = MAX_CHAIN_LENGTH * MAX_DER_BYTES * 3 // 2
+
+_BEGIN = "-----BEGIN CERTIFICATE-----\n"
+_END = "\n-----END CERTIFICATE-----"
+
+
+def malformed(why: str) -> InvalidRequest:
+    return InvalidRequest(Reason.CERTIFICATE_MALFORMED, f"not a certificate: {why}")
+
+
+def require_der(der: object) -> None:
+    """Pass if *der* is bytes whose outer shape is that of a certificate: one SEQUENCE, all of the input, in DER.
+
+    Does NOT verify what is inside; `tokenbind.PeerCertificate.x509` parses it.
+
+    Raises:
+        InvalidRequest: ``certificate_malformed``.
+    """
+    # RFC 5280 §4.1: Certificate ::= SEQUENCE { tbsCertificate SEQUENCE ..., so 0x30, a length, 0x30. Trailing bytes
+    # would give one certificate many thumbprints. Nearly every certificate has a length of two bytes, a tiny one of one.
+    if type(der) is not bytes:
+        raise malformed("DER is needed as bytes, PEM as str")
+    size = len(der)
+    if size > 259 and der[0] == 0x30 and der[1] == 0x82 and der[2] << 8 | der[3] == size - 4 and der[4] == 0x30:
+        return
+    if 131 <= size <= 258 and der[0] == 0x30 and der[1] == 0x81 and der[2] == size - 3 and der[3] == 0x30:
+        return
+    if der[:10] == b"-----BEGIN":
+        raise malformed("these bytes are PEM text; decode them to str first")
+    raise malformed("the bytes are not the DER of one certificate, whole and with nothing after it")
+
+
+def read_certificates(pem: object) -> tuple[bytes, ...]:
+    """The DER of each certificate in PEM text, in its order (a chain is written leaf first).
+
+    Between and around the blocks only line ends may stand (RFC 7468 §3, strict form); lines may be of any length.
+
+    Raises:
+        InvalidRequest: ``certificate_malformed``.
+    """
+    if type(pem) is not str:
+        raise malformed("PEM is needed as str, DER as bytes")
+    if len(pem) > _MAX_PEM_CHARACTERS:
+        raise malformed("the PEM text is too long")
+    text = pem.replace("\r\n", "\n") if "\r" in pem else pem
+    certificates: list[bytes] = []
+    position = len(text) - len(text.lstrip("\n"))
+    while text.startswith(_BEGIN, position):
+        start = position + len(_BEGIN)
+        end = text.find(_END, start)
+        if end < 0 or len(certificates) == MAX_CHAIN_LENGTH:
+            raise malformed("a PEM block does not end, or the chain is too long")
+        certificates.append(read_base64_der(text[start:end].replace("\n", "")))
+        position = end + len(_END)
+        if not text.startswith("\n", position):
+            break
+        while text.startswith("\n", position):
+            position += 1
+    if position != len(text) or not certificates:
+        raise malformed(_what_it_is_instead(text))
+    return tuple(certificates)
+
+
+def read_base64_der(text: str) -> bytes:
+    """The DER in padded standard base64 with nothing else around it (RFC 4648 §4)."""
+    try:
+        der = a2b_base64(text, strict_mode=True)
+    except (Base64Error, ValueError):  # ValueError: not ASCII
+        raise malformed("the base64 is broken") from None
+    require_der(der)
+    return der
+
+
+def _what_it_is_instead(text: str) -> str:
+    if "PRIVATE KEY-----" in text:
+        return "the PEM text holds a private key; give the certificate alone"
+    if "-----BEGIN CERTIFICATE REQUEST-----" in text:
+        return "this is a certificate request, not a certificate"
+    if "-----BEGIN CERTIFICATE-----" in text:
+        return "something stands before, between or after the PEM blocks"
+    return "no PEM block '-----BEGIN CERTIFICATE-----' was found"

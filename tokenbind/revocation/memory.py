@@ -1,0 +1,83 @@
+"""A revocation list in this process's memory: for tests, for one process, and as the shape of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from time import time
+
+from ..binding import parse_thumbprint
+from ..errors import ConfigurationError, InvalidToken, Reason
+from .protocol import RevocableToken
+
+
+__all__ = ["MemoryRevocation"]
+
+_PRUNE_EVERY = 256
+
+
+class MemoryRevocation:
+    """Revoked tokens, clients, subjects and certificates. Safe to use from several threads; gone with the process.
+
+    Args:
+        issued_at_tolerance_seconds: "Issued before T" also covers tokens whose ``iat`` is up to this much after T,
+            because the issuer's clock may be ahead.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, *, issued_at_tolerance_seconds: float = 60, clock: Callable[[], float] = time) -> None:
+        self._tolerance = issued_at_tolerance_seconds
+        self._clock = clock
+        self._tokens: dict[tuple[str, str], float] = {}
+        self._clients: dict[tuple[str, str], float] = {}
+        self._subjects: dict[tuple[str, str], float] = {}
+        self._thumbprints: set[str] = set()
+
+    def revoke_token(self, issuer: str, token_id: str, *, expires_at: datetime) -> None:
+        """Refuse one token from now on. The entry is dropped a day after *expires_at* (aware), when no leeway is left."""
+        self._tokens[issuer, token_id] = _seconds(expires_at) + 86_400
+        if len(self._tokens) % _PRUNE_EVERY == 0:
+            now = self._clock()
+            for key in [key for key, until in list(self._tokens.items()) if until < now]:
+                self._tokens.pop(key, None)
+
+    def revoke_client(self, issuer: str, client_id: str, *, issued_before: datetime) -> None:
+        """Refuse the tokens that *issuer* gave to *client_id* before *issued_before* (aware)."""
+        self._clients[issuer, client_id] = _seconds(issued_before) + self._tolerance
+
+    def revoke_subject(self, issuer: str, subject: str, *, issued_before: datetime) -> None:
+        """Refuse the tokens that *issuer* gave for *subject* before *issued_before* (aware)."""
+        self._subjects[issuer, subject] = _seconds(issued_before) + self._tolerance
+
+    def revoke_certificate(self, thumbprint: str) -> None:
+        """Refuse every token that is bound to, or presented with, this certificate, of any issuer.
+
+        Raises:
+            InvalidRequest: ``certificate_malformed``, if *thumbprint* is none.
+        """
+        self._thumbprints.add(parse_thumbprint(thumbprint))
+
+    def check(self, token: RevocableToken, presented: str | None, /) -> None:
+        """As in `Revocation.check`; this list is never unavailable."""
+        issuer = token.issuer
+        if self._tokens and (issuer, token.token_id) in self._tokens:
+            raise _revoked("token")
+        if self._clients and self._clients.get((issuer, token.client_id or ""), -1.0) >= token.issued_at:
+            raise _revoked("client")
+        if self._subjects and self._subjects.get((issuer, token.subject or ""), -1.0) >= token.issued_at:
+            raise _revoked("subject")
+        if self._thumbprints and (
+            presented in self._thumbprints
+            or (token.confirmation is not None and token.confirmation.thumbprint in self._thumbprints)
+        ):
+            raise _revoked("certificate")
+
+
+def _revoked(what: str) -> InvalidToken:
+    return InvalidToken(Reason.TOKEN_REVOKED, f"the {what} is revoked")
+
+
+def _seconds(moment: datetime) -> float:
+    if moment.tzinfo is None:
+        raise ConfigurationError("a datetime here needs a timezone: datetime(..., tzinfo=timezone.utc)")
+    return moment.timestamp()

@@ -1,0 +1,110 @@
+"""The claims of a token, judged (RFC 7519 §4.1, RFC 9068 §4). The signature was checked before."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..binding import Confirmation
+from ..errors import InvalidToken, Reason
+from .bound_token import VerifiedToken
+from .compact import read_json_object
+from .profile import AccessTokenProfile
+
+
+__all__ = ["ClaimsPolicy", "read_claims"]
+
+_LATEST = 253_402_300_799  # the last second that a datetime can hold
+
+
+class ClaimsPolicy(NamedTuple):
+    """What the claims are held against. Leeways and lifetimes are in seconds."""
+
+    issuer: str
+    audience: frozenset[str]
+    profile: AccessTokenProfile
+    not_before_leeway: float
+    expiry_leeway: float
+    max_lifetime: float
+
+
+def read_claims(payload: bytes, policy: ClaimsPolicy, now: float) -> VerifiedToken:
+    """Judge every claim but the binding, which needs a peer.
+
+    Raises:
+        InvalidToken: for the first claim that is not as it must be.
+    """
+    claims = read_json_object(payload)
+    profile = policy.profile
+    # RFC 9068 §4: "The issuer identifier for the authorization server [...] MUST exactly match the value of the
+    # 'iss' claim."
+    issuer = _text(claims, "iss")
+    if issuer is None:
+        raise _missing("iss")
+    if issuer != policy.issuer:
+        raise InvalidToken(Reason.ISSUER_MISMATCH, "iss is another issuer than the one that this verifier trusts")
+    audience = _audience(claims)
+    if policy.audience.isdisjoint(audience):
+        raise InvalidToken(Reason.AUDIENCE_MISMATCH, "aud does not name this resource server")
+    expires_at, issued_at, not_before = _date(claims, "exp"), _date(claims, "iat"), _date(claims, "nbf")
+    if expires_at is None or issued_at is None:
+        raise _missing("exp" if expires_at is None else "iat")
+    require_unexpired(expires_at, policy.expiry_leeway, now)
+    if max(issued_at, not_before or 0) > now + policy.not_before_leeway:
+        raise InvalidToken(Reason.TOKEN_NOT_YET_VALID, "iat or nbf lies in the future")
+    if expires_at - issued_at > policy.max_lifetime:
+        raise InvalidToken(
+            Reason.TOKEN_LIFETIME_REFUSED, f"the token lives longer than max_lifetime_seconds={policy.max_lifetime:g}"
+        )
+    for name in profile.required_claims:
+        if not claims.get(name):
+            raise _missing(name)
+    scope = _text(claims, profile.scope_claim)
+    return VerifiedToken(
+        issuer,
+        _text(claims, "sub"),
+        _text(claims, profile.client_claim),
+        _text(claims, profile.token_id_claim),
+        audience,
+        frozenset(scope.split(" ")) - {""} if scope else frozenset(),
+        issued_at,
+        expires_at,
+        Confirmation.from_claims(claims),
+        payload,
+    )
+
+
+def require_unexpired(expires_at: float, leeway: float, now: float) -> None:
+    # RFC 7519 §4.1.4: "the current date/time MUST be before the expiration date/time".
+    if now >= expires_at + leeway:
+        raise InvalidToken(Reason.TOKEN_EXPIRED, f"the token expired {now - expires_at:.0f} seconds ago")
+
+
+def _audience(claims: dict[str, Any]) -> tuple[str, ...]:
+    audience = claims.get("aud")
+    if audience is None:
+        raise _missing("aud")
+    members = (audience,) if type(audience) is str else audience
+    if type(members) not in (tuple, list) or not members or any(type(member) is not str for member in members):
+        raise InvalidToken(Reason.CLAIM_MALFORMED, "aud is neither a string nor a list of strings")
+    return tuple(members)
+
+
+def _text(claims: dict[str, Any], name: str) -> str | None:
+    value = claims.get(name)
+    if type(value) is str or (value is None and name not in claims):
+        return value
+    raise InvalidToken(Reason.CLAIM_MALFORMED, f"{name} is not a string")
+
+
+def _date(claims: dict[str, Any], name: str) -> float | None:
+    """A NumericDate (RFC 7519 §2); not a bool, which is an int in Python, and nothing that is not finite."""
+    value = claims.get(name)
+    if value is None and name not in claims:
+        return None
+    if type(value) in (int, float) and 0 <= value <= _LATEST:  # False for NaN
+        return value  # type: ignore[no-any-return]
+    raise InvalidToken(Reason.CLAIM_MALFORMED, f"{name} is not a time in seconds since 1970")
+
+
+def _missing(name: str) -> InvalidToken:
+    return InvalidToken(Reason.CLAIM_MISSING, f"{name} is missing")

@@ -1,0 +1,156 @@
+"""The strict reader of compact JWTs (RFC 7515 §3.1, RFC 7519 §7.2), and of the JSON in them.
+
+One signed token has one spelling here. What lenient readers let through, and this one refuses: padding, characters
+outside the base64url alphabet, non-zero spare bits, duplicate member names at any depth, UTF-16, byte order marks,
+lone surrogates, NaN and Infinity. Nothing here checks a signature.
+"""
+
+from __future__ import annotations
+
+from binascii import Error as Base64Error, a2b_base64, b2a_base64
+from json import JSONDecoder
+from typing import Any, NamedTuple, NoReturn
+
+from ..errors import InvalidToken, Reason
+
+
+__all__ = ["CompactToken", "Header", "base64url", "read_base64url", "read_compact", "read_header", "read_json_object"]
+
+#: A token of more bytes than this is refused before anything of it is looked at.
+MAX_TOKEN_BYTES = 16_384
+
+_ENCODE = bytes.maketrans(b"+/", b"-_")
+# Standard base64 of base64url; what is not in the base64url alphabet becomes "!", which a2b_base64 refuses.
+_DECODE = bytes(
+    {0x2D: 0x2B, 0x5F: 0x2F}.get(byte, byte if chr(byte).isascii() and chr(byte).isalnum() else 0x21)
+    for byte in range(256)
+)
+_PADDING = (b"", None, b"==", b"=")
+# The last character of a segment of 4n+2 or 4n+3 carries 4 or 2 spare bits, which must be zero.
+_LAST = (None, None, frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
+
+
+class Header(NamedTuple):
+    """The members of a JOSE header that matter; all others, such as ``jwk``, ``jku`` and ``x5u``, are ignored."""
+
+    algorithm: str
+    kid: str | None
+    type: str | None
+
+
+class CompactToken(NamedTuple):
+    """The parts of a compact JWT; `header` is still encoded, `payload` and `signature` are decoded."""
+
+    header: bytes
+    signing_input: bytes
+    payload: bytes
+    signature: bytes
+
+
+def malformed(why: str) -> InvalidToken:
+    return InvalidToken(Reason.TOKEN_MALFORMED, f"the token is malformed: {why}")
+
+
+def base64url(data: bytes) -> bytes:
+    """Encode without padding (RFC 7515 §2)."""
+    return b2a_base64(data, newline=False).translate(_ENCODE, b"=")
+
+
+def read_base64url(segment: bytes) -> bytes:
+    """Decode the one canonical spelling, and no other.
+
+    Raises:
+        InvalidToken: ``token_malformed``.
+    """
+    rest = len(segment) & 3
+    padding = _PADDING[rest]
+    if padding is None or not segment:
+        raise malformed("a segment has an impossible length")
+    last = _LAST[rest]
+    if last is not None and segment[-1] not in last:
+        raise malformed("a segment is not canonical base64url")
+    try:
+        return a2b_base64(segment.translate(_DECODE) + padding, strict_mode=True)
+    except Base64Error:
+        raise malformed("a segment is not base64url") from None
+
+
+def read_compact(token: bytes) -> CompactToken:
+    """Take a token apart.
+
+    Raises:
+        InvalidToken: ``token_malformed``.
+    """
+    # RFC 7516 §9: a JWE has five segments; encrypted tokens and the JSON serialization are not supported.
+    segments = token.split(b".", 3)
+    if len(segments) != 3:
+        raise malformed("a compact JWS has exactly three segments")
+    header, payload, signature = segments
+    return CompactToken(
+        header, token[: len(header) + 1 + len(payload)], read_base64url(payload), read_base64url(signature)
+    )
+
+
+def read_header(segment: bytes) -> Header:
+    """Decode and check the JOSE header (RFC 7515 §4).
+
+    Raises:
+        InvalidToken: ``token_malformed`` or ``critical_header_refused``.
+    """
+    header = read_json_object(read_base64url(segment))
+    # RFC 7515 §4.1.11: "If any of the listed extension Header Parameters are not understood and supported by the
+    # recipient, then the JWS is invalid." We support none, and an empty or malformed list is invalid by itself.
+    if "crit" in header or "b64" in header:
+        raise InvalidToken(Reason.CRITICAL_HEADER_REFUSED, "the token's header has crit or b64, which are not supported")
+    algorithm, kid, typ = header.get("alg"), header.get("kid"), header.get("typ")
+    if type(algorithm) is not str or type(kid) not in _TEXT_OR_ABSENT or type(typ) not in _TEXT_OR_ABSENT:
+        raise malformed("alg, kid and typ must be strings")
+    if ("kid" in header and kid is None) or ("typ" in header and typ is None):
+        raise malformed("kid and typ must not be null")
+    return Header(algorithm, kid, typ)
+
+
+def read_json_object(data: bytes) -> dict[str, Any]:
+    """Decode a JSON object from strict UTF-8.
+
+    Raises:
+        InvalidToken: ``token_malformed``.
+    """
+    try:
+        text = data.decode()
+        value = _decode_json(text)
+        if "\\u" in text:  # an escape can smuggle in a lone surrogate, which fails later, wherever it is encoded
+            _refuse_lone_surrogates(value)
+    except (ValueError, RecursionError):  # ValueError: UTF-8, JSON, duplicates, integers of too many digits
+        raise malformed("a part is not strict JSON") from None
+    if type(value) is not dict:
+        raise malformed("a part is not a JSON object")
+    return value
+
+
+def _refuse_lone_surrogates(value: object) -> None:
+    if type(value) is str:
+        value.encode()  # UnicodeEncodeError is a ValueError
+    elif type(value) is list:
+        for item in value:
+            _refuse_lone_surrogates(item)
+    elif type(value) is dict:
+        for name, item in value.items():
+            name.encode()
+            _refuse_lone_surrogates(item)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # RFC 7519 §4: "The Claim Names within a JWT Claims Set MUST be unique". Two cnf would be read by two parsers as two.
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate member")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+_TEXT_OR_ABSENT = (str, type(None))
+_decode_json = JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).decode

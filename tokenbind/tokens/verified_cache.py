@@ -1,0 +1,40 @@
+"""Remembers which tokens were verified, so that a signature is checked once and not at every request.
+
+Private to one verifier: what it holds is true under that verifier's policy and keys only. It holds successes, never a
+verdict on the binding, and its keys are SHA-256 of the whole token, so no live token lies in a heap dump and no two
+tokens share an entry (a key that was a prefix or a part of the token let strangers in elsewhere: CVE-2026-35030).
+"""
+
+from __future__ import annotations
+
+from .bound_token import VerifiedToken
+
+
+__all__ = ["VerifiedCache"]
+
+
+class VerifiedCache:
+    """At most *size* entries in two generations: when the young one is full, it becomes the old one.
+
+    Nothing is locked: dict operations are atomic, and a race loses an entry at worst.
+    """
+
+    __slots__ = ("_half", "_old", "_young")
+
+    def __init__(self, size: int) -> None:
+        self._half = max(1, size // 2)
+        self._young: dict[bytes, VerifiedToken] = {}
+        self._old: dict[bytes, VerifiedToken] = {}
+
+    def get(self, key: bytes) -> VerifiedToken | None:
+        token = self._young.get(key)
+        if token is None:
+            token = self._old.get(key)
+            if token is not None:
+                self.put(key, token)
+        return token
+
+    def put(self, key: bytes, token: VerifiedToken) -> None:
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
+        self._young[key] = token
