@@ -109,8 +109,7 @@ class PeerCertificate:
 
             try:
                 self._x509 = x509.load_der_x509_certificate(self._chain[0])
-            except Exception:
-                # Documented as ValueError, but hostile DER has raised others from below.
+            except Exception:  # noqa: BLE001 - documented as ValueError, but hostile DER has raised others
                 raise malformed("its DER does not parse as X.509") from None
         return self._x509
 

@@ -6,7 +6,8 @@ junk silently, and raises `binascii.Error`. What is hashed must be exactly what 
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error, a2b_base64
+from binascii import Error as Base64Error
+from binascii import a2b_base64
 
 from ..errors import InvalidRequest, Reason
 
@@ -34,7 +35,7 @@ def require_der(der: object) -> None:
         InvalidRequest: ``certificate_malformed``.
     """
     # RFC 5280 §4.1: Certificate ::= SEQUENCE { tbsCertificate SEQUENCE ..., so 0x30, a length, 0x30. Trailing bytes
-    # would give one certificate many thumbprints. Nearly every certificate has a length of two bytes, a tiny one of one.
+    # would give one certificate many thumbprints. The length of a certificate has two bytes, of a tiny one a single one.
     if type(der) is not bytes:
         raise malformed("DER is needed as bytes, PEM as str")
     size = len(der)

@@ -34,7 +34,7 @@ class MemoryRevocation:
         self._thumbprints: set[str] = set()
 
     def revoke_token(self, issuer: str, token_id: str, *, expires_at: datetime) -> None:
-        """Refuse one token from now on. The entry is dropped a day after *expires_at* (aware), when no leeway is left."""
+        """Refuse one token from now on; a day after *expires_at* (aware), past any leeway, the entry is dropped."""
         self._tokens[issuer, token_id] = _seconds(expires_at) + 86_400
         if len(self._tokens) % _PRUNE_EVERY == 0:
             now = self._clock()

@@ -99,10 +99,11 @@ def require_sound_key(key: object, what: str) -> str:
     if isinstance(key, (rsa.RSAPublicKey, rsa.RSAPrivateKey)):
         if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
             raise ConfigurationError(
-                f"{what}: an RSA key of {key.key_size} bits; it must have {MIN_RSA_BITS} to {MAX_RSA_BITS} (RFC 7518 §3.3)"
+                f"{what} is an RSA key of {key.key_size} bits; it must have {MIN_RSA_BITS} to {MAX_RSA_BITS}"
             )
         public = key if isinstance(key, rsa.RSAPublicKey) else key.public_key()
         exponent = public.public_numbers().e
+        # An exponent of 1 signs nothing, a huge one makes every verification slow.
         if exponent < 3 or exponent % 2 == 0 or exponent.bit_length() > 64:
             raise ConfigurationError(f"{what}: the RSA exponent must be odd, 3 or more, and at most 64 bits long")
         return "PS256"
@@ -162,7 +163,7 @@ def sign_function(key: Any, name: str) -> Callable[[bytes], bytes]:
     hash_ = _hash(algorithm)
     if algorithm.kty == "RSA":
         padding = _rsa_padding(algorithm)
-        return lambda message: sign(message, padding, hash_)  # type: ignore[no-any-return]
+        return lambda message: sign(message, padding, hash_)
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 

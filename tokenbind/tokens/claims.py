@@ -101,8 +101,8 @@ def _date(claims: dict[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None and name not in claims:
         return None
-    if type(value) in (int, float) and 0 <= value <= _LATEST:  # False for NaN
-        return value  # type: ignore[no-any-return]
+    if (type(value) is int or type(value) is float) and 0 <= value <= _LATEST:  # False for NaN
+        return value
     raise InvalidToken(Reason.CLAIM_MALFORMED, f"{name} is not a time in seconds since 1970")
 
 

@@ -7,7 +7,8 @@ lone surrogates, NaN and Infinity. Nothing here checks a signature.
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error, a2b_base64, b2a_base64
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
 from json import JSONDecoder
 from typing import Any, NamedTuple, NoReturn
 
@@ -101,7 +102,9 @@ def read_header(segment: bytes) -> Header:
     # RFC 7515 §4.1.11: "If any of the listed extension Header Parameters are not understood and supported by the
     # recipient, then the JWS is invalid." We support none, and an empty or malformed list is invalid by itself.
     if "crit" in header or "b64" in header:
-        raise InvalidToken(Reason.CRITICAL_HEADER_REFUSED, "the token's header has crit or b64, which are not supported")
+        raise InvalidToken(
+            Reason.CRITICAL_HEADER_REFUSED, "the token's header has crit or b64, which are not supported"
+        )
     algorithm, kid, typ = header.get("alg"), header.get("kid"), header.get("typ")
     if type(algorithm) is not str or type(kid) not in _TEXT_OR_ABSENT or type(typ) not in _TEXT_OR_ABSENT:
         raise malformed("alg, kid and typ must be strings")
@@ -141,7 +144,7 @@ def _refuse_lone_surrogates(value: object) -> None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # RFC 7519 §4: "The Claim Names within a JWT Claims Set MUST be unique". Two cnf would be read by two parsers as two.
+    # RFC 7519 §4: "The Claim Names within a JWT Claims Set MUST be unique". Of two cnf, two parsers read different ones.
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("duplicate member")

@@ -141,9 +141,12 @@ class TokenIssuer:
         claims: Mapping[str, Any] | None,
         unsafe_not_after: datetime | None,
     ) -> tuple[str, int, str]:
+        if peer is None:
+            raise InvalidRequest(
+                Reason.CERTIFICATE_MISSING, "no certificate to bind to: the client did not present one (RFC 8705 §3)"
+            )
         now = int(self._clock())
-        expires_at = self._expires_at(peer, now, lifetime, unsafe_not_after)
-        assert peer is not None
+        expires_at = _expires_at(peer, now, lifetime, unsafe_not_after)
         audiences = [audience] if isinstance(audience, str) else list(audience)
         scopes = scope if isinstance(scope, str) else " ".join(scope or ())
         subject = client_id if subject is None else subject
@@ -175,23 +178,21 @@ class TokenIssuer:
         token = message + b"." + base64url(self._key.sign(message))
         return token.decode(), expires_at - now, scopes
 
-    @staticmethod
-    def _expires_at(peer: PeerCertificate | None, now: int, lifetime: int, unsafe_not_after: datetime | None) -> int:
-        """``exp``: a token must not outlive the certificate that proves it (RFC 8705 §6.3)."""
-        if peer is None:
-            raise InvalidRequest(
-                Reason.CERTIFICATE_MISSING, "no certificate to bind to: the client did not present one (RFC 8705 §3)"
-            )
-        if type(lifetime) is not int or not 0 < lifetime <= _MAX_LIFETIME_SECONDS:
-            raise ConfigurationError(f"lifetime= is in whole seconds, from 1 to {_MAX_LIFETIME_SECONDS}")
-        not_after = peer.not_after if peer.der is not None else unsafe_not_after
-        if not_after is None:
-            raise InvalidRequest(
-                Reason.CERTIFICATE_INCOMPLETE,
-                "only the thumbprint is known, so nothing says how long the certificate lives; "
-                "give the certificate, or unsafe_not_after=",
-            )
-        end = int(not_after.timestamp())
-        if end <= now:
-            raise InvalidRequest(Reason.CERTIFICATE_EXPIRED, "the certificate has expired, no token can be bound to it")
-        return min(now + lifetime, end)
+
+def _expires_at(peer: PeerCertificate, now: int, lifetime: int, unsafe_not_after: datetime | None) -> int:
+    """``exp``: a token must not outlive the certificate that proves it (RFC 8705 §6.3)."""
+    if type(lifetime) is not int or not 0 < lifetime <= _MAX_LIFETIME_SECONDS:
+        raise ConfigurationError(f"lifetime= is in whole seconds, from 1 to {_MAX_LIFETIME_SECONDS}")
+    not_after = peer.not_after if peer.der is not None else unsafe_not_after
+    if not_after is None:
+        raise InvalidRequest(
+            Reason.CERTIFICATE_INCOMPLETE,
+            "only the thumbprint is known, so nothing says how long the certificate lives; "
+            "give the certificate, or unsafe_not_after=",
+        )
+    if not_after.tzinfo is None:
+        raise ConfigurationError("unsafe_not_after= needs a timezone: datetime(..., tzinfo=timezone.utc)")
+    end = int(not_after.timestamp())
+    if end <= now:
+        raise InvalidRequest(Reason.CERTIFICATE_EXPIRED, "the certificate has expired, no token can be bound to it")
+    return min(now + lifetime, end)

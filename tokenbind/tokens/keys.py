@@ -85,9 +85,9 @@ class SigningKey:
         secret = password.encode() if isinstance(password, str) else password
         try:
             key = load_pem_private_key(data, secret)
-        except Exception:  # whatever it was, its text may quote the input
+        except Exception:  # noqa: BLE001 - whatever it was, its text may quote the input
             raise ConfigurationError(
-                "the signing key is no PEM private key that can be read; is it encrypted, and password= missing or wrong?"
+                "the signing key is no PEM private key that can be read; if it is encrypted, check password="
             ) from None
         return cls(key, kid=kid, algorithm=algorithm)
 
@@ -205,7 +205,9 @@ class KeySet:
         if key is not None:
             return key
         if kid is not None and kid in self._kids:
-            raise InvalidToken(Reason.ALGORITHM_REFUSED, "the token's key is for another algorithm than its header says")
+            raise InvalidToken(
+                Reason.ALGORITHM_REFUSED, "the token's key is for another algorithm than its header says"
+            )
         raise InvalidToken(Reason.KEY_UNKNOWN, "the issuer's key set has no key of the token's kid")
 
     async def find_async(self, kid: str | None, algorithm: str) -> VerificationKey:
@@ -245,7 +247,7 @@ def _import_jwk(jwk: Any) -> list[VerificationKey]:
         raise ConfigurationError(f"{what} is private; publish public keys only, and replace this one: it has leaked")
     try:
         key = jwt.get_algorithm_by_name("EdDSA" if "EdDSA" in names else names[0]).from_jwk(dict(jwk))
-    except Exception:
+    except Exception:  # noqa: BLE001 - PyJWT has let KeyError, TypeError and others through
         raise ConfigurationError(f"{what} is broken: it does not parse as a JWK (RFC 7517)") from None
     require_sound_key(key, what)
     return [VerificationKey(key, name, kid) for name in names]

@@ -178,8 +178,8 @@ class TokenVerifier:
             if header.algorithm in ALGORITHMS:
                 raise InvalidToken(
                     Reason.ALGORITHM_NOT_ENABLED,
-                    f"the token is signed with {header.algorithm}, which is not enabled: if the issuer means it, give the "
-                    f'verifier algorithms=("{header.algorithm}",)',
+                    f"the token is signed with {header.algorithm}, which is not enabled: if the issuer means it, give "
+                    f'the verifier algorithms=("{header.algorithm}",)',
                 )
             raise InvalidToken(Reason.ALGORITHM_REFUSED, "alg is no signature algorithm that is accepted here")
         return compact, header

@@ -1,0 +1,240 @@
+"""`ResourceServer`: every decision between a request and a `BoundToken`, free of frameworks.
+
+`prepare` (pure) -> `Verifier.verify`, or ``await`` `Verifier.verify_async` -> `finish` (pure), so that sync and async,
+and every adapter, share each decision. The adapters know how to read a request and how to send an answer, no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+import logging
+from typing import TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from ..binding import PeerCertificate
+from ..errors import (
+    ConfigurationError,
+    InsufficientScope,
+    InvalidRequest,
+    InvalidToken,
+    Reason,
+    TooEarly,
+    Unavailable,
+)
+from ..monitoring import Monitor, Refused, emit
+from ..peer import PeerSource, SSLObject, TLSConnection
+from ..tokens import BoundToken, Verifier
+from .challenge import Challenge, Refusal
+
+
+__all__ = ["RequestError", "ResourceServer"]
+
+#: What a request can fail with.
+RequestError: TypeAlias = InvalidRequest | InvalidToken | InsufficientScope | Unavailable
+
+_log = logging.getLogger("tokenbind")
+
+# RFC 6750 §2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+_B64TOKEN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
+
+WEBSOCKET = "WEBSOCKET"  # stands for the method of a websocket handshake, in `exempt=` too
+
+
+class ResourceServer:
+    """Authenticates requests with certificate-bound access tokens (RFC 8705 §3, RFC 6750).
+
+    Exactly one ``Authorization`` header is read; a token in the query is refused; bodies are never read. It does NOT
+    decide what the token's holder may do, beyond *required_scopes*.
+
+    Args:
+        verifier: Judges tokens, such as a `TokenVerifier`.
+        peer_source: Where the peer certificate comes from; default: `TLSConnection`, TLS ends in this server.
+        realm: The realm of the challenge.
+        required_scopes: Scopes that every request needs.
+        exempt: Pairs of method and full path, such as ``{("GET", "/health")}``, that need no token. Both are compared
+            exactly; the path as decoded, mount point included. A websocket handshake's method is ``"WEBSOCKET"``.
+        monitor: Told of the refusals that no verifier sees; default: the verifier's own.
+
+    Raises:
+        ConfigurationError: if an argument cannot be right.
+    """
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        peer_source: PeerSource | None = None,
+        *,
+        realm: str = "api",
+        required_scopes: Collection[str] = (),
+        exempt: Collection[tuple[str, str]] = (),
+        monitor: Monitor | None = None,
+    ) -> None:
+        if not callable(getattr(verifier, "verify", None)):
+            raise ConfigurationError("the verifier must be a TokenVerifier")
+        if isinstance(required_scopes, str):
+            raise ConfigurationError('required_scopes= takes a collection, such as ("invoices:read",)')
+        if not all(isinstance(pair, tuple) and len(pair) == 2 and pair[1][:1] == "/" for pair in exempt):
+            raise ConfigurationError('exempt= takes pairs of method and path, such as {("GET", "/health")}')
+        self.verifier = verifier
+        self.peer_source: PeerSource = TLSConnection() if peer_source is None else peer_source
+        self._required_scopes = tuple(required_scopes)
+        self._challenge = Challenge(realm, self._required_scopes)
+        self._exempt = frozenset(exempt)
+        self._monitor = monitor or verifier.monitor
+        self._source_missing_logged = False
+
+    def authenticate(
+        self,
+        method: str,
+        path: str,
+        headers: Iterable[tuple[bytes, bytes]],
+        *,
+        query: bytes = b"",
+        socket_peer: object = None,
+        tls_peer: SSLObject | None = None,
+    ) -> BoundToken | None:
+        """The whole way for a request of any framework; with asyncio, use `authenticate_async`.
+
+        Args:
+            method: As sent.
+            path: Decoded, with the mount point.
+            headers: Names and values as they came, all of them.
+            query: The query string, still encoded.
+            socket_peer, tls_peer: For the peer source: see `PeerSource.from_request`.
+
+        Returns:
+            The token, or None if the request is exempt.
+
+        Raises:
+            InvalidRequest, InvalidToken, InsufficientScope, Unavailable: `refusal` turns each into the answer.
+        """
+        presented = self._prepare_request(method, path, headers, query, socket_peer, tls_peer)
+        return None if presented is None else self.finish(self.verifier.verify(*presented))
+
+    async def authenticate_async(
+        self,
+        method: str,
+        path: str,
+        headers: Iterable[tuple[bytes, bytes]],
+        *,
+        query: bytes = b"",
+        socket_peer: object = None,
+        tls_peer: SSLObject | None = None,
+    ) -> BoundToken | None:
+        """As `authenticate`, for asyncio."""
+        presented = self._prepare_request(method, path, headers, query, socket_peer, tls_peer)
+        return None if presented is None else self.finish(await self.verifier.verify_async(*presented))
+
+    def prepare(
+        self,
+        method: str,
+        path: str,
+        query: bytes,
+        authorization: Sequence[bytes],
+        early_data: Sequence[bytes],
+        peer: Callable[[], PeerCertificate | None],
+    ) -> tuple[bytes, PeerCertificate | None] | None:
+        """For adapters: the token and the certificate that a request presents, or None if it is exempt.
+
+        Args:
+            method, path, query: As for `authenticate`.
+            authorization, early_data: The values of every header of that name.
+            peer: Asks the peer source.
+
+        Raises:
+            InvalidRequest, InvalidToken, Unavailable: see `authenticate`.
+        """
+        if (method, path) in self._exempt:
+            return None
+        try:
+            # RFC 8470 §5.2: early data can be replayed by whoever recorded it, and proves no key.
+            if early_data:
+                raise TooEarly(Reason.EARLY_DATA, "the request came as TLS early data; proxies must keep 0-RTT off")
+            certificate = peer()
+            _refuse_token_in_query(query)
+            return _bearer_token(authorization), certificate
+        except (InvalidRequest, InvalidToken, Unavailable) as error:
+            self.report(error)
+            raise
+
+    def finish(self, token: BoundToken) -> BoundToken:
+        """For adapters: what is left to decide once a token is verified.
+
+        Raises:
+            InsufficientScope: if it lacks one of the scopes that every request needs.
+        """
+        if self._required_scopes:
+            try:
+                token.require_scope(*self._required_scopes)
+            except InsufficientScope as error:
+                self.report(error, token)
+                raise
+        return token
+
+    def report(self, error: RequestError, token: BoundToken | None = None) -> None:
+        """For adapters: tell the monitor of a refusal that came after the verifier, such as `require_scope` in a view."""
+        if self._monitor is None:
+            return
+        event = Refused(error.reason, str(error), error.reference, error.status)
+        if token is not None:
+            event = event._replace(
+                issuer=token.issuer, client_id=token.client_id, subject=token.subject, token_id=token.token_id
+            )
+        emit(self._monitor, event)
+
+    def refusal(self, error: RequestError) -> Refusal:
+        """The answer to a request that failed with *error*, and one line in the log under the same reference.
+
+        The log line names the reason; the answer does not (see `tokenbind.resource_server.challenge`).
+        """
+        if error.reason is not Reason.CERTIFICATE_SOURCE_MISSING:
+            level = logging.INFO if error.reason is Reason.TOKEN_MISSING else logging.WARNING
+            _log.log(
+                level, "refused with %d, %s: %s (reference %s)", error.status, error.reason, error, error.reference
+            )
+        elif not self._source_missing_logged:
+            self._source_missing_logged = True
+            _log.error("EVERY request is refused with 503, %s: %s", error.reason, error)
+        return self._challenge.refusal(error)
+
+    def _prepare_request(
+        self,
+        method: str,
+        path: str,
+        headers: Iterable[tuple[bytes, bytes]],
+        query: bytes,
+        socket_peer: object,
+        tls_peer: SSLObject | None,
+    ) -> tuple[bytes, PeerCertificate | None] | None:
+        fields = list(headers)
+        return self.prepare(
+            method,
+            path,
+            query,
+            [value for name, value in fields if name.lower() == b"authorization"],
+            [value for name, value in fields if name.lower() == b"early-data"],
+            lambda: self.peer_source.from_request(fields, socket_peer=socket_peer, tls_peer=tls_peer),
+        )
+
+
+def _bearer_token(authorization: Sequence[bytes]) -> bytes:
+    """RFC 6750 §2.1: credentials = "Bearer" 1*SP b64token; the scheme in any case (RFC 9110 §11.1)."""
+    if len(authorization) > 1:
+        raise InvalidRequest(Reason.AUTHORIZATION_REPEATED, "there is more than one Authorization header")
+    scheme, space, token = (authorization[0] if authorization else b"").partition(b" ")
+    if scheme.lower() != b"bearer":
+        raise InvalidToken(Reason.TOKEN_MISSING, "there is no Authorization header with the scheme Bearer")
+    token = token.strip(b" ")
+    if not space or not token or token.translate(None, _B64TOKEN):
+        raise InvalidRequest(
+            Reason.AUTHORIZATION_MALFORMED, "what follows the scheme Bearer is no token (RFC 6750 §2.1)"
+        )
+    return token
+
+
+def _refuse_token_in_query(query: bytes) -> None:
+    # RFC 9700 §4.3.2, FAPI 2.0 §5.3.4: a token in a URL is in logs and histories already.
+    if query:
+        for pair in query.replace(b";", b"&").split(b"&"):
+            if unquote_to_bytes(pair.partition(b"=")[0]) == b"access_token":
+                raise InvalidRequest(Reason.TOKEN_IN_QUERY, "there is an access_token in the query")

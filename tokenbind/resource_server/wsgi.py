@@ -1,0 +1,132 @@
+"""The guard as WSGI middleware (PEP 3333): for Flask, Django, Pyramid, Bottle, Falcon, or no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from ..errors import InsufficientScope, InvalidRequest, InvalidToken, Unavailable
+from ..monitoring import Monitor
+from ..peer import PeerSource
+from ..tokens import BoundToken, Verifier
+from .challenge import cache_control_to_add
+from .guard import RequestError, ResourceServer
+
+
+__all__ = ["TOKEN_KEY", "BoundTokenMiddleware", "authenticate"]
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+App = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+#: Where the `BoundToken` stands in the environ.
+TOKEN_KEY = "tokenbind.token"
+
+
+class BoundTokenMiddleware:
+    """Lets a request through to *app* only with a token that is bound to its peer's certificate.
+
+    The application finds the `BoundToken` in ``environ["tokenbind.token"]``. Answers of the application are marked so
+    that no shared cache keeps them, and an `InsufficientScope` that it raises becomes the answer 403.
+
+    The arguments after *app* are those of `ResourceServer`.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        verifier: Verifier,
+        peer_source: PeerSource | None = None,
+        *,
+        realm: str = "api",
+        required_scopes: Collection[str] = (),
+        exempt: Collection[tuple[str, str]] = (),
+        monitor: Monitor | None = None,
+    ) -> None:
+        self.app = app
+        self.guard = ResourceServer(
+            verifier, peer_source, realm=realm, required_scopes=required_scopes, exempt=exempt, monitor=monitor
+        )
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            token = authenticate(self.guard, environ)
+        except (InvalidRequest, InvalidToken, InsufficientScope, Unavailable) as error:
+            return self._refuse(error, start_response)
+        environ[TOKEN_KEY] = token
+        if token is None:
+            return self.app(environ, start_response)
+        start_private = _private(start_response)
+        try:
+            body = self.app(environ, start_private)
+        except InsufficientScope as error:
+            return self._refuse_scope(error, token, start_response)
+        # A generator has not run yet. Nothing else is wrapped: servers know lists and file wrappers by their type.
+        return self._iterate(body, token, start_response) if isinstance(body, Generator) else body
+
+    def _iterate(
+        self, body: Generator[bytes, Any, Any], token: BoundToken, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        started = False
+        try:
+            for chunk in body:
+                started = True
+                yield chunk
+        except InsufficientScope as error:
+            if started:
+                raise
+            yield from self._refuse_scope(error, token, start_response)
+        finally:
+            body.close()
+
+    def _refuse_scope(
+        self, error: InsufficientScope, token: BoundToken, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        self.guard.report(error, token)
+        return self._refuse(error, start_response)
+
+    def _refuse(self, error: RequestError, start_response: StartResponse) -> Iterable[bytes]:
+        refusal = self.guard.refusal(error)
+        # With exc_info, headers that the application has set, but that were not sent yet, are replaced.
+        exc_info = (type(error), error, error.__traceback__)
+        start_response(f"{refusal.status} {HTTPStatus(refusal.status).phrase}", refusal.headers, exc_info)
+        return [refusal.body]
+
+
+def authenticate(guard: ResourceServer, environ: Environ) -> BoundToken | None:
+    """The token of a WSGI request, or None if it is exempt.
+
+    Raises:
+        InvalidRequest, InvalidToken, InsufficientScope, Unavailable: see `ResourceServer.authenticate`.
+    """
+    presented = guard.prepare(
+        environ["REQUEST_METHOD"],
+        _text(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")),
+        environ.get("QUERY_STRING", "").encode("latin-1", "replace"),
+        _values(environ, "HTTP_AUTHORIZATION"),
+        _values(environ, "HTTP_EARLY_DATA"),
+        lambda: guard.peer_source.from_environ(environ),
+    )
+    return None if presented is None else guard.finish(guard.verifier.verify(*presented))
+
+
+def _text(native: str) -> str:
+    # PEP 3333: text in the environ is bytes decoded as latin-1, whatever they mean.
+    return native.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _values(environ: Environ, name: str) -> list[bytes]:
+    """At most one: servers have joined repeated headers with commas, which no token has in it."""
+    value = environ.get(name)
+    return [] if value is None else [value.encode("latin-1", "replace")]
+
+
+def _private(start_response: StartResponse) -> StartResponse:
+    def start_private(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+        value = cache_control_to_add(value for name, value in headers if name.lower() == "cache-control")
+        if value is not None:
+            headers = [*headers, ("cache-control", value)]
+        return start_response(status, headers, *exc_info)
+
+    return start_private
