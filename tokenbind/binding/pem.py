@@ -35,7 +35,7 @@ def require_der(der: object) -> None:
         InvalidRequest: ``certificate_malformed``.
     """
     # RFC 5280 §4.1: Certificate ::= SEQUENCE { tbsCertificate SEQUENCE ..., so 0x30, a length, 0x30. Trailing bytes
-    # would give one certificate many thumbprints. The length of a certificate has two bytes, of a tiny one a single one.
+    # would give one certificate many thumbprints. The length has two bytes; that of a tiny certificate has one.
     if type(der) is not bytes:
         raise malformed("DER is needed as bytes, PEM as str")
     size = len(der)

@@ -39,8 +39,8 @@ class TLSConnection:
     `tokenbind.servers`. On WSGI it reads the socket of gunicorn and Werkzeug; servers that put text into the environ
     have a constructor of their own, because only the operator can know that the text is the server's.
 
-    It does NOT trust any header, and does NOT verify chain or dates of the certificate: `PeerCertificate.chain_verified`
-    says what the TLS layer did (the standard library's always verifies).
+    It does NOT trust any header, and does NOT verify chain or dates of the certificate:
+    `PeerCertificate.chain_verified` says what the TLS layer did (the standard library's always verifies).
 
     Plain HTTP, or a server that does not say, is ``certificate_source_missing`` (503), never "no certificate".
     """

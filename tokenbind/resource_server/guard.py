@@ -172,7 +172,7 @@ class ResourceServer:
         return token
 
     def report(self, error: RequestError, token: BoundToken | None = None) -> None:
-        """For adapters: tell the monitor of a refusal that came after the verifier, such as `require_scope` in a view."""
+        """For adapters: tell the monitor of a refusal that no verifier saw, such as `require_scope` in a view."""
         if self._monitor is None:
             return
         event = Refused(error.reason, str(error), error.reference, error.status)

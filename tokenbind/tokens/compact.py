@@ -144,7 +144,7 @@ def _refuse_lone_surrogates(value: object) -> None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # RFC 7519 §4: "The Claim Names within a JWT Claims Set MUST be unique". Of two cnf, two parsers read different ones.
+    # RFC 7519 §4: "The Claim Names within a JWT Claims Set MUST be unique". Two parsers would read two cnf as two.
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("duplicate member")

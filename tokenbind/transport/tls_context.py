@@ -1,0 +1,185 @@
+"""TLS client contexts: frozen once built, trusting exactly what they were told to, keys never on disk in the clear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import os
+from pathlib import Path
+import secrets
+import ssl
+import tempfile
+import threading
+from typing import Any, NoReturn
+
+from ..errors import ConfigurationError, IdentityError
+
+
+__all__ = ["FrozenContext", "Trust", "client_context", "load_identity"]
+
+#: Which server certificates are trusted: a file of PEM certificates, their text as bytes, or None for the system's.
+Trust = str | os.PathLike[str] | bytes | None
+
+_MFD_NOEXEC_SEAL = 0x8  # Linux 6.3; needed where vm.memfd_noexec=2
+
+
+class FrozenContext(ssl.SSLContext):
+    """An `ssl.SSLContext` that nobody can change once it is frozen.
+
+    HTTP libraries write into a context that they are given: urllib3 sets its ALPN protocols and loads certifi's 118 CAs
+    into it at each connection, which widens trust, and from two threads has crashed CPython (gh-141012). What they set
+    to the value it has is let pass, what would change anything is refused.
+    """
+
+    _frozen = False
+
+    def freeze(self) -> FrozenContext:
+        object.__setattr__(self, "_frozen", True)
+        return self
+
+    def load_cert_chain(self, *args: Any, **options: Any) -> None:
+        self._refuse_if_frozen("load_cert_chain")
+        super().load_cert_chain(*args, **options)
+
+    def load_verify_locations(self, *args: Any, **options: Any) -> None:
+        self._refuse_if_frozen("load_verify_locations")
+        super().load_verify_locations(*args, **options)
+
+    def load_default_certs(self, *args: Any, **options: Any) -> None:
+        self._refuse_if_frozen("load_default_certs")
+        super().load_default_certs(*args, **options)
+
+    def set_alpn_protocols(self, *args: Any, **options: Any) -> None:
+        # Ignored rather than refused: every library sets its own list on every connection. Ours is HTTP/1.1.
+        if not self._frozen:
+            super().set_alpn_protocols(*args, **options)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if self._frozen:
+            if getattr(self, name, None) != value:
+                self._refuse_if_frozen(name)
+            return
+        super().__setattr__(name, value)
+
+    def _refuse_if_frozen(self, what: str) -> None:
+        if self._frozen:
+            raise ssl.SSLError(f"this TLS context belongs to tokenbind and is frozen; {what} would change it")
+
+
+def client_context(ca: Trust) -> FrozenContext:
+    """A context, not frozen yet, that verifies servers against *ca*, by name, with TLS 1.2 or newer.
+
+    Raises:
+        ConfigurationError: if *ca* cannot be read, or holds no certificate.
+    """
+    context = FrozenContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.post_handshake_auth = True
+    context.set_alpn_protocols(["http/1.1"])
+    if ca is None:
+        context.load_default_certs()
+        return context
+    shown = "the given bytes" if isinstance(ca, bytes) else repr(os.fspath(ca))
+    try:
+        pem = ca.decode("ascii") if isinstance(ca, bytes) else Path(ca).read_text("ascii")
+        context.load_verify_locations(cadata=pem)
+    except FileNotFoundError:
+        raise ConfigurationError(f"ca= names a file that does not exist: {shown}") from None
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        raise ConfigurationError(f"ca= has no PEM certificates that can be read: {shown}") from None
+    return context
+
+
+def load_identity(context: ssl.SSLContext, certificates: bytes, key: bytes, password: str | None) -> None:
+    """Load a PEM chain and its PEM key into *context*, through memory.
+
+    The key is not looked at before OpenSSL does: it may be one that only OpenSSL can read, such as a PKCS#11 URI.
+
+    Raises:
+        IdentityError: if they cannot be read, or do not belong together.
+    """
+
+    def load(path: str, key_path: str | None = None, secret: str | None = password) -> None:
+        context.load_cert_chain(path, key_path, secret if secret is not None else _never_ask)
+
+    try:
+        if not (_through_memfd(load, certificates, key) or _through_pipes(load, certificates, key)):
+            _through_encrypted_file(load, certificates, key, password)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise IdentityError("the private key does not belong to the certificate") from None
+        raise IdentityError("the certificate or the private key cannot be read; is the password right?") from None
+
+
+def _never_ask() -> NoReturn:
+    # Without a callback OpenSSL asks on the terminal, and a service hangs.
+    raise IdentityError("the private key is encrypted, and no password was given")
+
+
+Load = Callable[..., None]
+
+
+def _through_memfd(load: Load, certificates: bytes, key: bytes) -> bool:
+    if not hasattr(os, "memfd_create"):
+        return False
+    try:
+        try:
+            descriptor = os.memfd_create("tokenbind", os.MFD_CLOEXEC | _MFD_NOEXEC_SEAL)
+        except OSError:
+            descriptor = os.memfd_create("tokenbind", os.MFD_CLOEXEC)
+    except OSError:
+        return False
+    with os.fdopen(descriptor, "wb") as file:
+        path = f"/proc/self/fd/{descriptor}"
+        if not Path(path).exists():
+            return False
+        file.write(certificates.rstrip() + b"\n" + key)
+        file.flush()
+        load(path)
+    return True
+
+
+def _through_pipes(load: Load, certificates: bytes, key: bytes) -> bool:
+    if not Path("/dev/fd").is_dir():
+        return False
+    ends: list[int] = []
+    writers: list[threading.Thread] = []
+    try:
+        for data in (certificates, key):
+            reading, writing = os.pipe()
+            ends.append(reading)
+            writers.append(threading.Thread(target=_write_and_close, args=(writing, data), daemon=True))
+            writers[-1].start()
+        load(f"/dev/fd/{ends[0]}", f"/dev/fd/{ends[1]}")
+    finally:
+        for end in ends:
+            os.close(end)
+        for writer in writers:
+            writer.join()
+    return True
+
+
+def _write_and_close(descriptor: int, data: bytes) -> None:
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+    except BrokenPipeError:
+        pass  # OpenSSL gave up reading, and says why itself
+
+
+def _through_encrypted_file(load: Load, certificates: bytes, key: bytes, password: str | None) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        private = serialization.load_pem_private_key(key, password.encode() if password is not None else None)
+    except (ValueError, TypeError):
+        raise IdentityError("the private key cannot be read; is the password right?") from None
+    passphrase = secrets.token_hex(32)
+    encrypted = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(passphrase.encode()),
+    )
+    with tempfile.TemporaryDirectory(prefix="tokenbind-") as folder:
+        path = Path(folder, "identity.pem")
+        path.write_bytes(certificates.rstrip() + b"\n" + encrypted)
+        load(str(path), None, passphrase)
