@@ -115,9 +115,15 @@ class BindingKit:
 
         old = client.peer.x509
         ca_key: Any = serialization.load_pem_private_key(self.ca.private_key_pem.bytes(), None)
-        builder = x509.CertificateBuilder(
-            old.issuer, old.subject, old.public_key(), x509.random_serial_number(), old.not_valid_before_utc
-        ).not_valid_after(old.not_valid_after_utc + timedelta(days=1))
+        builder = (
+            x509.CertificateBuilder()
+            .issuer_name(old.issuer)
+            .subject_name(old.subject)
+            .public_key(old.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(old.not_valid_before_utc)
+            .not_valid_after(old.not_valid_after_utc)
+        )
         for extension in old.extensions:
             builder = builder.add_extension(extension.value, extension.critical)
         new = builder.sign(ca_key, hashes.SHA256())

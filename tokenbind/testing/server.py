@@ -83,6 +83,12 @@ class _Asgi:
                 await super().startup(sockets)
                 started.set()
 
+            async def shutdown(self, sockets: list[socket] | None = None) -> None:
+                # A client that left without close_notify would be waited for: asyncio in Python 3.11 does not see it.
+                for connection in list(self.server_state.connections):
+                    connection.transport.abort()
+                await super().shutdown(sockets)
+
         try:
             websocket = shim.WebSocket
         except ImportError:
