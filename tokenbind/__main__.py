@@ -1,0 +1,8 @@
+"""``python -m tokenbind``."""
+
+import sys
+
+from .cli import main
+
+
+sys.exit(main())

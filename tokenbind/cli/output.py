@@ -1,0 +1,85 @@
+"""What the commands read and print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import json
+import os
+from pathlib import Path
+import sys
+from typing import Any
+
+from ..binding import PeerCertificate
+from ..errors import ConfigurationError
+
+
+__all__ = ["print_facts", "print_json", "read_bytes", "read_certificate", "read_secret", "write_private"]
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object."""
+    print(json.dumps(value, indent=2, default=str))
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Print names and values in two columns."""
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        print(f"{name:<{width}}  {value}")
+
+
+def read_bytes(path: str) -> bytes:
+    """The content of a file, or of standard input for ``-``.
+
+    Raises:
+        ConfigurationError: if it cannot be read.
+    """
+    try:
+        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
+
+
+def read_certificate(path: str) -> PeerCertificate:
+    """The certificate in a PEM or DER file.
+
+    Raises:
+        ConfigurationError: if the file cannot be read.
+        InvalidRequest: ``certificate_malformed``.
+    """
+    data = read_bytes(path)
+    # A DER certificate begins with 0x30, which is the character 0; everything else is read, and refused, as PEM.
+    return PeerCertificate.from_der(data) if data[:1] == b"0" else PeerCertificate.from_pem(data.decode("latin-1"))
+
+
+def read_secret(path: str | None) -> str | None:
+    """The first line of a file, or None without a path.
+
+    Raises:
+        ConfigurationError: if it cannot be read.
+    """
+    return None if path is None else read_bytes(path).decode("utf-8", "replace").partition("\n")[0].rstrip("\r")
+
+
+def write_private(path: str, data: bytes, *, replace: bool) -> None:
+    """Write a file that only its owner can read (0600), from its first byte on.
+
+    Raises:
+        ConfigurationError: if it cannot be written, or is there already and *replace* is false.
+    """
+    temporary = f"{path}.new-{os.getpid()}"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            if replace:
+                Path(temporary).replace(path)
+            else:
+                os.link(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    except FileExistsError:
+        raise ConfigurationError(f"{path} exists; give --force to replace it") from None
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,72 @@
+"""Verify an access token as a resource server would that sees a client with this certificate.
+
+Exit status 1, and the reason, if it would be refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from ..binding import BindingPolicy
+from ..errors import ConfigurationError, InvalidToken
+from ..tokens import KeySet, TokenVerifier
+from ..tokens.algorithms import DEFAULT_ALGORITHMS
+from .output import print_facts, print_json, read_bytes, read_certificate
+
+
+_BINDING = {"required": BindingPolicy.REQUIRED, "when-present": BindingPolicy.WHEN_PRESENT}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("token", help="the token; - for standard input, which keeps it out of the process list")
+    parser.add_argument("--jwks", required=True, metavar="FILE", help="the issuer's JWK Set")
+    parser.add_argument("--issuer", required=True, metavar="URL", help="the exact iss")
+    parser.add_argument("--audience", required=True, help="what this resource server is called in aud")
+    parser.add_argument("--cert", metavar="FILE", help="the peer's certificate; default: the peer has none")
+    parser.add_argument("--algorithm", action="append", help=f"default: {', '.join(DEFAULT_ALGORITHMS)}")
+    parser.add_argument("--binding", choices=tuple(_BINDING), default="required", help="default: required")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        jwks: Any = json.loads(read_bytes(arguments.jwks))
+    except ValueError:
+        raise ConfigurationError(f"{arguments.jwks} is not JSON") from None
+    verifier = TokenVerifier(
+        issuer=arguments.issuer,
+        audience=arguments.audience,
+        keys=KeySet.from_jwks(jwks),
+        algorithms=tuple(arguments.algorithm or DEFAULT_ALGORITHMS),
+        binding=_BINDING[arguments.binding],
+    )
+    token = read_bytes("-").strip() if arguments.token == "-" else arguments.token
+    peer = read_certificate(arguments.cert) if arguments.cert else None
+    try:
+        bound = verifier.verify(token, peer)
+    except InvalidToken as error:
+        facts: dict[str, Any] = {"verified": False, "reason": error.reason, "detail": str(error)}
+        if error.expected:
+            facts |= {"expected": error.expected, "presented": error.presented}
+        print_json(facts) if arguments.json else print_facts({"REFUSED": error.reason, **_without(facts)})
+        return 1
+    if arguments.json:
+        print_json({"verified": True, "thumbprint": bound.thumbprint, "claims": bound.claims})
+    else:
+        print_facts(
+            {
+                "VERIFIED": f"bound to {bound.thumbprint}" if bound.thumbprint else "but NOT bound to any certificate",
+                "issuer": bound.issuer,
+                "client": bound.client_id,
+                "subject": bound.subject,
+                "audience": " ".join(bound.audience),
+                "scopes": " ".join(sorted(bound.scopes)) or "-",
+                "expires": bound.expires_at.isoformat(),
+            }
+        )
+    return 0
+
+
+def _without(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if name not in ("verified", "reason")}
