@@ -205,15 +205,17 @@ class GrantError(ClientError):
     Attributes:
         error: The error code that the server sent, such as ``invalid_client``.
         description: Its ``error_description``, or None. Remote text: do not show it to end users.
+        status: The HTTP status of its answer, or None.
     """
 
-    def __init__(self, error: str, description: str | None = None) -> None:
+    def __init__(self, error: str, description: str | None = None, status: int | None = None) -> None:
         super().__init__(
             Reason.GRANT_REFUSED,
             f"the authorization server refused: {error}" + (f" ({description})" if description else ""),
         )
         self.error = error
         self.description = description
+        self.status = status
 
 
 class OriginRefused(ClientError):

@@ -107,7 +107,7 @@ def _ask(grant: ClientCredentials, certificate: ClientCertificate) -> tuple[Outc
     try:
         return (200, None), grant.fetch(certificate.identity.current()).access_token
     except GrantError as error:
-        return (401, error.error), ""
+        return (error.status or 0, error.error), ""
 
 
 def _call(kit: BindingKit, url: str, token: str, certificate: ClientCertificate | None) -> Outcome:
@@ -176,8 +176,7 @@ def _print_table(scenes: list[Scene], thumbprint: str, as_expected: bool) -> Non
     print(f"{'---':<8}{'----':<54}{'------':<8}{'----------------------':<24}")
     for scene in scenes:
         status, reason = scene.got
-        print(f"{scene.who:<8}{scene.did:<54}{status:<8}{reason or 'accepted'}", end="")
-        print(
-            "" if scene.got == scene.expected else f"  EXPECTED {scene.expected[0]}, {scene.expected[1] or 'accepted'}"
-        )
+        line = f"{scene.who:<8}{scene.did:<54}{status:<8}{reason or 'accepted'}"
+        status, reason = scene.expected
+        print(line if scene.got == scene.expected else f"{line}  EXPECTED {status}, {reason or 'accepted'}")
     print("\nEvery outcome is the expected one." if as_expected else "\nNOT every outcome is the expected one.")

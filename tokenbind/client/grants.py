@@ -117,7 +117,8 @@ def _read_token_response(response: Response) -> IssuedToken:
         error, description = members.get("error"), members.get("error_description")
         if not isinstance(error, str):
             raise _strange(f"it answered {response.status} without an error code")
-        raise GrantError(_printable(error), _printable(description) if isinstance(description, str) else None)
+        shown = _printable(description) if isinstance(description, str) else None
+        raise GrantError(_printable(error), shown, response.status)
     token, kind = members.get("access_token"), members.get("token_type")
     expires_in, scope = members.get("expires_in", 60), members.get("scope")
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
