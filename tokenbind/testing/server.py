@@ -106,6 +106,8 @@ class _Asgi:
     def run(self) -> None:
         try:
             asyncio.run(self._server.serve(sockets=[self._socket]))
+        except SystemExit:
+            pass  # uvicorn's word for an application that did not start
         finally:
             self._started.set()  # so that a start that failed is not waited for
             self._socket.close()

@@ -108,6 +108,8 @@ def load_identity(context: ssl.SSLContext, certificates: bytes, key: bytes, pass
         if error.reason == "KEY_VALUES_MISMATCH":
             raise IdentityError("the private key does not belong to the certificate") from None
         raise IdentityError("the certificate or the private key cannot be read; is the password right?") from None
+    except OSError:  # through a pipe, OpenSSL's own reason is hidden behind ESPIPE
+        raise IdentityError("the private key cannot be read, or does not belong to the certificate") from None
 
 
 def _never_ask() -> NoReturn:

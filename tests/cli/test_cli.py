@@ -1,0 +1,214 @@
+"""The commands, in process; one of them as a process too."""
+
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+
+from cryptography.hazmat.primitives import serialization
+import pytest
+
+from tokenbind.cli import main
+
+
+@pytest.fixture
+def run(capsys):
+    """Call the command line; gives exit status, standard output and standard error."""
+
+    def run(*arguments):
+        status = main([str(argument) for argument in arguments])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def files(tokenbind_client, tokenbind_stranger, tmp_path, monkeypatch):
+    """A folder with client.pem and stranger.pem, and nothing of an issuer yet; the current one."""
+    monkeypatch.chdir(tmp_path)
+    tokenbind_client.write(tmp_path)
+    tokenbind_stranger.write(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def token(run, files):
+    """A token for client.pem, minted by the commands."""
+    assert 0 == run("keygen", "--out", "issuer.key", "--jwks", "jwks.json")[0]
+    status, token, _ = run(*MINT, "--scope", "a b", "--claim", 'tenant={"id":1}')
+    assert 0 == status
+    return token.strip()
+
+
+ISSUER_OPTIONS = ["--issuer", "https://as.example", "--audience", "https://api.example"]
+MINT = ["mint", "--key", "issuer.key", "--cert", "client.pem", "--client-id", "billing", *ISSUER_OPTIONS]
+VERIFY = ["verify", "--jwks", "jwks.json", *ISSUER_OPTIONS]
+
+
+def test_thumbprint_reads_pem_and_der_alike(run, files, tokenbind_client):
+    """And standard input for ``-``."""
+    (files / "client.der").write_bytes(tokenbind_client.peer.der)
+
+    for name in ("client.pem", "client.der"):
+        assert (0, f"{tokenbind_client.thumbprint}\n", "") == run("thumbprint", name)
+
+
+def test_thumbprints_of_several_files_are_told_apart(run, files, tokenbind_client, tokenbind_stranger):
+    """One line each; as JSON with subject and end of validity."""
+    out = run("thumbprint", "client.pem", "stranger.pem")[1]
+    assert f"{tokenbind_client.thumbprint}  client.pem\n{tokenbind_stranger.thumbprint}  stranger.pem\n" == out
+    [first, _] = json.loads(run("thumbprint", "--json", "client.pem", "stranger.pem")[1])["certificates"]
+    assert ("client.pem", tokenbind_client.thumbprint) == (first["file"], first["x5t#S256"])
+    assert "CN=client" in first["subject"]
+    assert tokenbind_client.peer.not_after.isoformat() == first["not_after"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("thumbprint no-such.pem", "cannot read no-such.pem: No such file"),
+        ("thumbprint client.key", "holds a private key"),
+        ("keygen --out no-such/key.pem", "cannot write no-such/key.pem"),
+        ("keygen --out client.key", "client.key exists; give --force"),
+        ("keygen --out new.key --jwks client.pem", "client.pem exists; give --force"),
+        ("keygen --out new.key --jwks no-such/jwks", "cannot write no-such/jwks"),
+        ("verify x --jwks client.pem --issuer i --audience a", "client.pem is not JSON"),
+    ],
+)
+def test_failures_are_one_sentence_and_status_1(run, files, arguments, message):
+    """On standard error, without a traceback; as JSON with --json."""
+    status, out, err = run(*arguments.split())
+    assert (1, "") == (status, out)
+    assert err.startswith("tokenbind: ")
+    assert message in err
+
+    (files / "new.key").unlink(missing_ok=True)
+    status, out, err = run(*arguments.split(), "--json")
+    assert (1, "") == (status, err)
+    assert message in json.loads(out)["error"]
+
+
+def test_keygen_writes_a_private_key_that_only_its_owner_can_read(run, files):
+    """Whatever the umask; the JWK Set holds the public part alone."""
+    before = os.umask(0)
+    try:
+        status, out, _ = run("keygen", "--out", "issuer.key", "--algorithm", "EdDSA")
+    finally:
+        os.umask(before)
+
+    [jwk] = json.loads(out)["keys"]
+    assert (0, "EdDSA") == (status, jwk["alg"])
+    assert "d" not in jwk
+    assert 0o600 == stat.S_IMODE((files / "issuer.key").stat().st_mode)
+    assert {"client.key", "client.pem", "issuer.key", "stranger.key", "stranger.pem"} == {
+        p.name for p in files.iterdir()
+    }
+
+
+def test_keygen_force_replaces_and_keeps_it_private(run, files):
+    """The old file's mode does not matter."""
+    (files / "issuer.key").write_text("old")
+    (files / "issuer.key").chmod(0o644)
+    status, out, _ = run("keygen", "--out", "issuer.key", "--jwks", "jwks.json", "--force", "--json")
+
+    assert 0 == status
+    assert json.loads(out)["jwks"] == json.loads((files / "jwks.json").read_text())
+    assert 0o600 == stat.S_IMODE((files / "issuer.key").stat().st_mode)
+
+
+def test_an_encrypted_key_is_minted_with_by_its_password(run, files):
+    """And not without it."""
+    (files / "password").write_text("open sesame\r\nmore\n")
+    run("keygen", "--out", "issuer.key", "--jwks", "jwks.json", "--password-file", "password")
+    serialization.load_pem_private_key((files / "issuer.key").read_bytes(), b"open sesame")
+
+    assert 0 == run(*MINT, "--password-file", "password")[0]
+    status, _, err = run(*MINT)
+    assert 1 == status
+    assert "check password=" in err
+
+
+def test_a_minted_token_verifies_with_its_certificate_alone(run, files, token):
+    """VERIFIED with the client's; REFUSED with the stranger's, and without any."""
+    status, out, _ = run(*VERIFY, "--cert", "client.pem", token)
+    assert 0 == status
+    assert out.startswith("VERIFIED  bound to ")
+    assert "a b" in out
+
+    for thief, reason in ((["--cert", "stranger.pem"], "certificate_mismatch"), ([], "certificate_missing")):
+        status, out, _ = run(*VERIFY, *thief, token)
+        assert 1 == status
+        assert out.startswith("REFUSED")
+        assert reason in out
+        assert token not in out
+
+
+def test_verify_as_json(run, files, token, tokenbind_client, tokenbind_stranger):
+    """Claims and thumbprint, or reason and both thumbprints."""
+    verified = json.loads(run(*VERIFY, "--json", "--cert", "client.pem", token)[1])
+    assert (True, tokenbind_client.thumbprint) == (verified["verified"], verified["thumbprint"])
+    assert {"id": 1} == verified["claims"]["tenant"]
+
+    refused = json.loads(run(*VERIFY, "--json", "--cert", "stranger.pem", token)[1])
+    assert (False, "certificate_mismatch") == (refused["verified"], refused["reason"])
+    assert (tokenbind_client.thumbprint, tokenbind_stranger.thumbprint) == (refused["expected"], refused["presented"])
+
+
+def test_verify_takes_the_token_from_standard_input(run, files, token, monkeypatch):
+    """Where no process list shows it."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(token.encode() + b"\n")))
+    assert 0 == run(*VERIFY, "--cert", "client.pem", "-")[0]
+
+
+def test_verify_follows_algorithm_and_binding(run, files, token, tokenbind_kit, tokenbind_client):
+    """What is not enabled is refused, with the keyword to set; an unbound token passes only when asked for."""
+    status, out, _ = run(*VERIFY, "--algorithm", "EdDSA", "--cert", "client.pem", token)
+    assert (1, True) == (status, 'algorithms=("ES256",)' in out)
+
+    (files / "jwks.json").write_text(json.dumps(tokenbind_kit.issuer.jwks()))
+    unbound = tokenbind_kit.unbound(tokenbind_client)
+    assert 1 == run(*VERIFY, unbound)[0]
+    status, out, _ = run(*VERIFY, "--binding", "when-present", unbound)
+    assert (0, True) == (status, "NOT bound" in out)
+
+
+def test_mint_as_json_and_its_errors(run, files, token):
+    """The JSON is the token response; a claim that is no JSON, and a reserved one, are refused."""
+    response = json.loads(run(*MINT, "--json", "--lifetime", "60")[1])
+    assert ("Bearer", 60) == (response["token_type"], response["expires_in"])
+
+    for claim, message in (("x=y", "needs a JSON value"), ('cnf={"x5t#S256":"x"}', "must not have cnf")):
+        status, _, err = run(*MINT, "--claim", claim)
+        assert (1, True) == (status, message in err)
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["verify"], ["keygen", "--out", "x", "--algorithm", "HS256"]])
+def test_wrong_usage_is_status_2(arguments, capsys):
+    """argparse's own."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert 2 == caught.value.code
+    assert "usage: tokenbind" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_is_no_traceback(files):
+    """As in ``tokenbind thumbprint ... | head -0``."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing) as closed:
+        command = [sys.executable, "-m", "tokenbind", "thumbprint", "client.pem"]
+        ended = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode != 0
+
+
+def test_help_names_every_command(capsys):
+    """With its first line."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    out = capsys.readouterr().out
+    for command in ("thumbprint", "keygen", "mint", "verify", "demo"):
+        assert f"    {command}" in out

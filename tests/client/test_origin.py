@@ -1,0 +1,77 @@
+"""The one origin that a token may be sent to."""
+
+from hypothesis import given, strategies as st
+import pytest
+
+from tokenbind import ConfigurationError, OriginRefused
+from tokenbind.client.origin import Origin
+
+
+ORIGIN = Origin("https://api.example:8443/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.example:8443",
+        "https://api.example:8443/invoices?x=1#y",
+        "https://API.Example:8443/",
+        "HTTPS://api.example:8443/",
+    ],
+)
+def test_urls_of_the_origin_pass(url):
+    """Whatever their path; host and scheme in any case."""
+    ORIGIN.require(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.example:8443/",
+        "https://api.example/",
+        "https://api.example:9999/",
+        "https://api.example.evil.org:8443/",
+        "https://api.example:8443@evil.org/",
+        "https://evil.org:8443/",
+        "https://user@api.example:8443/",
+        "https://api.example:junk/",
+        "https://[::1/",
+        "//api.example:8443/",
+        "",
+    ],
+)
+def test_everything_else_is_refused(url):
+    """Other scheme, host or port, look-alikes, and what is no URL."""
+    with pytest.raises(OriginRefused, match="https://api.example:8443 only"):
+        ORIGIN.require(url)
+
+
+@given(st.text())
+def test_any_text_is_refused_with_our_own_error(url):
+    """Totality: no URL parser's error comes through."""
+    with pytest.raises(OriginRefused):
+        ORIGIN.require(url)
+
+
+def test_the_default_port_may_be_written():
+    """443 is what https means without a port."""
+    Origin("https://api.example").require("https://api.example:443/")
+    Origin("https://api.example:443").require("https://api.example/")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "api.example",
+        "http://api.example",
+        "https://api.example/v1",
+        "https://u@api.example",
+        "https://a?b",
+        "https://",
+    ],
+)
+def test_what_is_no_origin_is_refused_at_construction(text):
+    """A path would look like a restriction and be none."""
+    with pytest.raises(ConfigurationError, match="https://api.example"):
+        Origin(text)

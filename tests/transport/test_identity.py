@@ -1,0 +1,230 @@
+"""Identities: the certificate and key, loaded through memory, in contexts that nobody can change."""
+
+import copy
+import os
+from pathlib import Path
+import pickle
+import ssl
+
+from cryptography.hazmat.primitives import serialization
+import pytest
+
+from tokenbind import ConfigurationError, IdentityError
+from tokenbind.transport import FileIdentity, Identity, MemoryIdentity, tls_context
+
+
+@pytest.fixture
+def encrypted_key(tokenbind_client):
+    """The client's key, encrypted with the password ``open``."""
+    key = serialization.load_pem_private_key(tokenbind_client.key_pem, None)
+    encryption = serialization.BestAvailableEncryption(b"open")
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+
+def test_an_identity_says_what_the_server_will_see(tokenbind_client):
+    """Thumbprint and end of validity are those of the certificate."""
+    identity = MemoryIdentity(tokenbind_client.pem.encode(), tokenbind_client.key_pem.decode()).current()
+
+    assert tokenbind_client.thumbprint == identity.thumbprint
+    assert tokenbind_client.peer.not_after == identity.not_after
+    assert tokenbind_client.peer == identity.certificate
+
+
+def test_files_are_read_with_text_around_the_blocks(tokenbind_client, tmp_path):
+    """A bundle of key, comments and certificate in one file works, and so do two files."""
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(tokenbind_client.key_pem + b"Bag Attributes: none\n" + tokenbind_client.pem.encode())
+
+    assert tokenbind_client.thumbprint == FileIdentity(bundle).current().thumbprint
+    assert tokenbind_client.thumbprint == FileIdentity(*tokenbind_client.write(tmp_path)).current().thumbprint
+
+
+@pytest.mark.parametrize("missing", ["client.pem", "client.key"])
+def test_a_file_that_does_not_exist_is_named(tokenbind_client, tmp_path, missing):
+    """The error says which file, and why."""
+    paths = tokenbind_client.write(tmp_path)
+    (tmp_path / missing).unlink()
+
+    with pytest.raises(IdentityError, match=f"{missing}.*No such file"):
+        FileIdentity(*paths)
+
+
+def test_a_key_of_another_certificate_is_refused(tokenbind_client, tokenbind_stranger):
+    """The error says so in words, not in OpenSSL's."""
+    with pytest.raises(IdentityError, match="does not belong to the certificate"):
+        MemoryIdentity(tokenbind_client.pem, tokenbind_stranger.key_pem)
+
+
+@pytest.mark.parametrize("certificate", ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"])
+def test_junk_instead_of_a_certificate_is_refused(tokenbind_client, certificate):
+    """There is nothing to present, and the error says so."""
+    with pytest.raises(IdentityError, match="certificate cannot be read"):
+        MemoryIdentity(certificate, tokenbind_client.key_pem)
+
+
+def test_junk_instead_of_a_key_is_refused_and_not_quoted(tokenbind_client):
+    """Whatever stood where the key belongs may be a secret."""
+    with pytest.raises(IdentityError) as caught:
+        MemoryIdentity(tokenbind_client.pem, b"SECRET")
+
+    assert "SECRET" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_an_encrypted_key_needs_its_password_and_never_asks(tokenbind_client, encrypted_key):
+    """With the password it works; without, and with a wrong one, it is an error instead of a prompt."""
+    identity = MemoryIdentity(tokenbind_client.pem, encrypted_key, "open").current()
+
+    assert tokenbind_client.thumbprint == identity.thumbprint
+    with pytest.raises(IdentityError, match="no password was given"):
+        MemoryIdentity(tokenbind_client.pem, encrypted_key)
+    with pytest.raises(IdentityError, match="is the password right"):
+        MemoryIdentity(tokenbind_client.pem, encrypted_key, "wrong")
+
+
+def _no_noexec_seal(monkeypatch):
+    """As on a kernel before 6.3, which does not know the flag."""
+    real = os.memfd_create
+
+    def memfd_create(name, flags):
+        if flags & 0x8:
+            raise OSError(22, "Invalid argument")
+        return real(name, flags)
+
+    monkeypatch.setattr(os, "memfd_create", memfd_create)
+
+
+def _memfd_refused(monkeypatch):
+    """As under a seccomp filter."""
+
+    def memfd_create(name, flags):
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "memfd_create", memfd_create)
+
+
+def _no_memfd(monkeypatch):
+    """As on macOS."""
+    monkeypatch.delattr(os, "memfd_create")
+
+
+def _no_proc(monkeypatch):
+    """As where /proc is not mounted."""
+    real = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path, **options: not str(path).startswith("/proc") and real(path))
+
+
+def _only_files(monkeypatch):
+    """As on Windows."""
+    _no_memfd(monkeypatch)
+    real = Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda path, **options: str(path) != "/dev/fd" and real(path))
+
+
+@pytest.mark.parametrize("platform", [_no_noexec_seal, _memfd_refused, _no_memfd, _no_proc, _only_files])
+@pytest.mark.parametrize("password", [None, "open"])
+def test_every_way_of_loading_a_key_works_and_refuses_alike(
+    tokenbind_client, tokenbind_stranger, encrypted_key, monkeypatch, platform, password
+):
+    """Memory file, pipes and encrypted file: the right key loads, the key of another certificate does not."""
+    platform(monkeypatch)
+    key = encrypted_key if password else tokenbind_client.key_pem
+
+    assert tokenbind_client.thumbprint == MemoryIdentity(tokenbind_client.pem, key, password).current().thumbprint
+    with pytest.raises(IdentityError, match="does not belong"):
+        MemoryIdentity(tokenbind_stranger.pem, key, password)
+    with pytest.raises(IdentityError):
+        MemoryIdentity(tokenbind_client.pem, b"junk", password)
+
+
+def test_the_last_resort_never_writes_the_key_in_the_clear(tokenbind_client, monkeypatch):
+    """Where only files are left, what is written is encrypted, and gone afterwards."""
+    _only_files(monkeypatch)
+    written = {}
+    real = Path.write_bytes
+
+    def write_bytes(path, data):
+        written[path] = data
+        return real(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    MemoryIdentity(tokenbind_client.pem, tokenbind_client.key_pem)
+
+    [(path, data)] = written.items()
+    assert b"BEGIN ENCRYPTED PRIVATE KEY" in data
+    assert tokenbind_client.key_pem.splitlines()[1] not in data
+    assert not path.exists()
+
+
+def test_an_identity_has_one_frozen_context_for_each_ca(tokenbind_kit, tokenbind_client, tmp_path):
+    """From a file or from bytes; the same object each time."""
+    identity = tokenbind_client.identity.current()
+    path = tmp_path / "ca.pem"
+    path.write_bytes(tokenbind_kit.ca_pem)
+
+    assert identity.ssl_context(tokenbind_kit.ca_pem) is identity.ssl_context(tokenbind_kit.ca_pem)
+    assert identity.ssl_context(path) is identity.ssl_context(path)
+    for ca in (tokenbind_kit.ca_pem, path, str(path)):
+        assert 1 == len(identity.ssl_context(ca).get_ca_certs())
+
+
+def test_without_ca_the_system_decides(tokenbind_client):
+    """The defaults of the platform are loaded, and host names are checked."""
+    context = tokenbind_client.identity.current().ssl_context()
+
+    assert ssl.CERT_REQUIRED == context.verify_mode
+    assert context.check_hostname
+
+
+@pytest.mark.parametrize(
+    ("ca", "message"),
+    [
+        ("no-such.pem", "does not exist: 'no-such.pem'"),
+        (b"junk", "no PEM certificates"),
+        (b"\xff", "no PEM certificates"),
+    ],
+)
+def test_a_ca_that_cannot_be_read_is_a_configuration_error(ca, message):
+    """Said where it is built, not at the first request."""
+    with pytest.raises(ConfigurationError, match=message):
+        tls_context.client_context(ca)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda context: context.load_verify_locations(cadata=""),
+        lambda context: context.load_default_certs(),
+        lambda context: context.load_cert_chain("x"),
+        lambda context: setattr(context, "verify_mode", ssl.CERT_NONE),
+        lambda context: setattr(context, "check_hostname", False),
+    ],
+)
+def test_a_frozen_context_refuses_to_be_changed(tokenbind_kit, tokenbind_client, change):
+    """What urllib3 and others do to contexts that they are given is refused, loudly."""
+    context = tokenbind_client.identity.current().ssl_context(tokenbind_kit.ca_pem)
+
+    with pytest.raises(ssl.SSLError, match="frozen"):
+        change(context)
+    assert 1 == len(context.get_ca_certs())
+    assert ssl.CERT_REQUIRED == context.verify_mode
+
+
+def test_a_frozen_context_lets_pass_what_changes_nothing(tokenbind_kit, tokenbind_client):
+    """urllib3 sets verify_mode and ALPN again at every connection."""
+    context = tokenbind_client.identity.current().ssl_context(tokenbind_kit.ca_pem)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.set_alpn_protocols(["h2"])
+
+
+def test_an_identity_does_not_leave_the_process(tokenbind_client):
+    """It is not pickled, copies are itself, and its repr shows the thumbprint alone."""
+    identity = tokenbind_client.identity.current()
+
+    with pytest.raises(TypeError, match="private key"):
+        pickle.dumps(identity)
+    assert identity is copy.copy(identity)
+    assert identity is copy.deepcopy([identity])[0]
+    assert f"<Identity {tokenbind_client.thumbprint}>" == repr(identity)
+    assert f"<MemoryIdentity {tokenbind_client.thumbprint}>" == repr(tokenbind_client.identity)
+    assert isinstance(identity, Identity)
