@@ -75,10 +75,12 @@ class TLSConnection:
         Reads the TLS extension in all its known shapes: a chain as any iterable of PEM texts or as one text, leaf
         first (ASGI TLS 0.2), and ``client_cert`` as DER. What tokenbind's own shims record goes before: the TLS object.
         """
-        extensions = scope.get("extensions") or {}
+        extensions = scope.get("extensions")
+        if not isinstance(extensions, Mapping):
+            extensions = {}
         own = extensions.get("tokenbind")
         if own is not None:
-            return self.from_request((), tls_peer=own.get("ssl_object"))
+            return self.from_request((), tls_peer=own.get("ssl_object") if isinstance(own, Mapping) else None)
         tls = extensions.get("tls")
         if not isinstance(tls, MutableMapping):
             raise _source_missing(

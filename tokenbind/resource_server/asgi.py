@@ -48,7 +48,7 @@ class BoundTokenMiddleware:
         monitor: Monitor | None = None,
     ) -> None:
         self.app = app
-        self.guard = ResourceServer(
+        self.guard: ResourceServer = ResourceServer(
             verifier, peer_source, realm=realm, required_scopes=required_scopes, exempt=exempt, monitor=monitor
         )
 

@@ -84,7 +84,8 @@ def cache_control_to_add(values: Iterable[str]) -> str | None:
     RFC 9111 §3.5: a response may say that a shared cache may keep it in spite of Authorization. The next one to be
     given it has perhaps no token, and surely another certificate, so an answer to a bound request never may.
     """
-    directives = ",".join(values).lower()
-    if not directives:
+    directives = {directive.strip() for directive in ",".join(values).lower().split(",")}
+    if directives == {""}:
         return "no-store"
+    # Compared whole: private="set-cookie" keeps one field private, and lets the rest be kept (RFC 9111 §5.2.2.7).
     return None if "no-store" in directives or "private" in directives else "private"

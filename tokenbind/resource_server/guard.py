@@ -80,7 +80,7 @@ class ResourceServer:
         self._required_scopes = tuple(required_scopes)
         self._challenge = Challenge(realm, self._required_scopes)
         self._exempt = frozenset(exempt)
-        self._monitor = monitor or verifier.monitor
+        self._monitor = verifier.monitor if monitor is None else monitor
         self._source_missing_logged = False
 
     def authenticate(

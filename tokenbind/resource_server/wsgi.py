@@ -45,7 +45,7 @@ class BoundTokenMiddleware:
         monitor: Monitor | None = None,
     ) -> None:
         self.app = app
-        self.guard = ResourceServer(
+        self.guard: ResourceServer = ResourceServer(
             verifier, peer_source, realm=realm, required_scopes=required_scopes, exempt=exempt, monitor=monitor
         )
 
@@ -57,16 +57,16 @@ class BoundTokenMiddleware:
         environ[TOKEN_KEY] = token
         if token is None:
             return self.app(environ, start_response)
-        start_private = _private(start_response)
+        start_private = _PrivateStart(start_response)
         try:
             body = self.app(environ, start_private)
         except InsufficientScope as error:
-            return self._refuse_scope(error, token, start_response)
+            return self._refuse_scope(error, token, start_private)
         # A generator has not run yet. Nothing else is wrapped: servers know lists and file wrappers by their type.
-        return self._iterate(body, token, start_response) if isinstance(body, Generator) else body
+        return self._iterate(body, token, start_private) if isinstance(body, Generator) else body
 
     def _iterate(
-        self, body: Generator[bytes, Any, Any], token: BoundToken, start_response: StartResponse
+        self, body: Generator[bytes, Any, Any], token: BoundToken, start_private: _PrivateStart
     ) -> Iterable[bytes]:
         started = False
         try:
@@ -76,21 +76,22 @@ class BoundTokenMiddleware:
         except InsufficientScope as error:
             if started:
                 raise
-            yield from self._refuse_scope(error, token, start_response)
+            yield from self._refuse_scope(error, token, start_private)
         finally:
             body.close()
 
     def _refuse_scope(
-        self, error: InsufficientScope, token: BoundToken, start_response: StartResponse
+        self, error: InsufficientScope, token: BoundToken, start_private: _PrivateStart
     ) -> Iterable[bytes]:
         self.guard.report(error, token)
-        return self._refuse(error, start_response)
+        # PEP 3333: with exc_info, headers that the application has set, but that were not sent yet, are replaced.
+        # Only then: Werkzeug's test client raises whatever comes with exc_info.
+        exc_info = [(type(error), error, error.__traceback__)] if start_private.called else []
+        return self._refuse(error, start_private.start_response, *exc_info)
 
-    def _refuse(self, error: RequestError, start_response: StartResponse) -> Iterable[bytes]:
+    def _refuse(self, error: RequestError, start_response: StartResponse, *exc_info: Any) -> Iterable[bytes]:
         refusal = self.guard.refusal(error)
-        # With exc_info, headers that the application has set, but that were not sent yet, are replaced.
-        exc_info = (type(error), error, error.__traceback__)
-        start_response(f"{refusal.status} {HTTPStatus(refusal.status).phrase}", refusal.headers, exc_info)
+        start_response(f"{refusal.status} {HTTPStatus(refusal.status).phrase}", refusal.headers, *exc_info)
         return [refusal.body]
 
 
@@ -122,11 +123,16 @@ def _values(environ: Environ, name: str) -> list[bytes]:
     return [] if value is None else [value.encode("latin-1", "replace")]
 
 
-def _private(start_response: StartResponse) -> StartResponse:
-    def start_private(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+class _PrivateStart:
+    """The application's start_response: keeps its answer out of shared caches, and knows if it was called."""
+
+    def __init__(self, start_response: StartResponse) -> None:
+        self.start_response = start_response
+        self.called = False
+
+    def __call__(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+        self.called = True
         value = cache_control_to_add(value for name, value in headers if name.lower() == "cache-control")
         if value is not None:
             headers = [*headers, ("cache-control", value)]
-        return start_response(status, headers, *exc_info)
-
-    return start_private
+        return self.start_response(status, headers, *exc_info)

@@ -65,7 +65,7 @@ def install() -> None:
     for target in _CLASSES.values():
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of the libraries that uvicorn imports
+                warnings.simplefilter("ignore")  # some of the classes are deprecated, by uvicorn in its own category
                 cls = _import(target)
         except ImportError:
             continue

@@ -1,0 +1,82 @@
+"""WSGI frameworks behind the guard, with their own test clients and the wiring of production."""
+
+from types import ModuleType
+
+import django
+from django.conf import settings
+from django.http import HttpResponse, JsonResponse
+from django.test import Client, override_settings
+from django.urls import path
+import flask
+import pytest
+from werkzeug.test import Client as WerkzeugClient
+
+from tokenbind import Reason, TokenBindError
+from tokenbind.resource_server import ResourceServer
+from tokenbind.resource_server.wsgi import BoundTokenMiddleware, authenticate
+from tokenbind.testing import peer_environ, wsgi_with_peer
+
+
+@pytest.fixture
+def flask_app(tokenbind_verifier):
+    """A Flask application as in production: its `wsgi_app` is wrapped, nothing else."""
+    app = flask.Flask("invoices")
+
+    @app.get("/invoices")
+    def invoices():
+        return {"thumbprint": flask.request.environ["tokenbind.token"].thumbprint}
+
+    app.wsgi_app = BoundTokenMiddleware(app.wsgi_app, tokenbind_verifier)
+    return app
+
+
+def test_flask_test_client(flask_app, tokenbind_token, tokenbind_client, tokenbind_stranger, tokenbind_monitor):
+    """`environ_overrides` say who is there: 200 for the owner, 401 for thief and nobody, 503 without a word."""
+    client, headers = flask_app.test_client(), {"Authorization": f"Bearer {tokenbind_token}"}
+    answer = client.get("/invoices", headers=headers, environ_overrides=peer_environ(tokenbind_client))
+    assert (200, {"thumbprint": tokenbind_client.thumbprint}) == (answer.status_code, answer.json)
+    assert "no-store" == answer.headers["cache-control"]
+    for thief, reason in [(tokenbind_stranger, Reason.CERTIFICATE_MISMATCH), (None, Reason.CERTIFICATE_MISSING)]:
+        answer = client.get("/invoices", headers=headers, environ_overrides=peer_environ(thief))
+        assert (401, reason) == (answer.status_code, tokenbind_monitor.last_reason)
+        assert tokenbind_monitor.refused[-1].reference == answer.json["reference"]
+    assert 503 == client.get("/invoices", headers=headers).status_code
+
+
+def test_werkzeug_client(flask_app, tokenbind_token, tokenbind_client, tokenbind_stranger, tokenbind_monitor):
+    """A client without overrides takes the application behind a connection: 200 for the owner, 401 for the thief."""
+    headers = {"Authorization": f"Bearer {tokenbind_token}"}
+    owner, thief = (WerkzeugClient(wsgi_with_peer(flask_app, peer)) for peer in (tokenbind_client, tokenbind_stranger))
+    assert 200 == owner.get("/invoices", headers=headers).status_code
+    assert 401 == thief.get("/invoices", headers=headers).status_code
+    assert Reason.CERTIFICATE_MISMATCH is tokenbind_monitor.last_reason
+
+
+def test_django_test_client(
+    tokenbind_verifier, tokenbind_token, tokenbind_client, tokenbind_stranger, tokenbind_monitor
+):
+    """A view that asks the guard with `request.META`: 200 for the owner, 401 for thief and nobody."""
+    guard = ResourceServer(tokenbind_verifier)
+
+    def invoices(request):
+        try:
+            token = authenticate(guard, request.META)
+        except TokenBindError as error:
+            refusal = guard.refusal(error)
+            return HttpResponse(refusal.body, status=refusal.status, headers=dict(refusal.headers))
+        return JsonResponse({"thumbprint": token.thumbprint})
+
+    if not settings.configured:
+        settings.configure()
+    django.setup()
+    urls = ModuleType("urls")
+    urls.urlpatterns = [path("invoices", invoices)]
+    with override_settings(ROOT_URLCONF=urls, ALLOWED_HOSTS=["testserver"]):
+        headers = {"Authorization": f"Bearer {tokenbind_token}"}
+        answer = Client(**peer_environ(tokenbind_client)).get("/invoices", headers=headers)
+        assert (200, {"thumbprint": tokenbind_client.thumbprint}) == (answer.status_code, answer.json())
+        for thief, reason in [(tokenbind_stranger, Reason.CERTIFICATE_MISMATCH), (None, Reason.CERTIFICATE_MISSING)]:
+            answer = Client(**peer_environ(thief)).get("/invoices", headers=headers)
+            assert (401, reason) == (answer.status_code, tokenbind_monitor.last_reason)
+            assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+        assert 503 == Client().get("/invoices", headers=headers).status_code
