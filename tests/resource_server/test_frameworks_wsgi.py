@@ -26,6 +26,15 @@ def flask_app(tokenbind_verifier):
     def invoices():
         return {"thumbprint": flask.request.environ["tokenbind.token"].thumbprint}
 
+    @app.get("/payments")
+    def payments():
+        flask.request.environ["tokenbind.token"].require_scope("payments")
+        return {}
+
+    @app.get("/broken")
+    def broken():
+        raise ZeroDivisionError
+
     app.wsgi_app = BoundTokenMiddleware(app.wsgi_app, tokenbind_verifier)
     return app
 
@@ -41,6 +50,19 @@ def test_flask_test_client(flask_app, tokenbind_token, tokenbind_client, tokenbi
         assert (401, reason) == (answer.status_code, tokenbind_monitor.last_reason)
         assert tokenbind_monitor.refused[-1].reference == answer.json["reference"]
     assert 503 == client.get("/invoices", headers=headers).status_code
+
+
+def test_scope_refused_in_a_flask_view_is_403(flask_app, tokenbind_kit, tokenbind_client, tokenbind_monitor):
+    """Although Flask makes a 500 of every error; an error of the application's own stays one."""
+    client, environ = flask_app.test_client(), peer_environ(tokenbind_client)
+    for scope, view, status in (("payments", "payments", 200), ("other", "payments", 403), ("other", "broken", 500)):
+        headers = {"Authorization": f"Bearer {tokenbind_kit.mint(tokenbind_client, scope=scope)}"}
+        answer = client.get(f"/{view}", headers=headers, environ_overrides=environ)
+        assert status == answer.status_code
+        if status == 403:
+            assert Reason.SCOPE_INSUFFICIENT is tokenbind_monitor.last_reason
+            assert tokenbind_monitor.refused[-1].reference == answer.json["reference"]
+            assert answer.headers["www-authenticate"].endswith('scope="payments"')
 
 
 def test_werkzeug_client(flask_app, tokenbind_token, tokenbind_client, tokenbind_stranger, tokenbind_monitor):

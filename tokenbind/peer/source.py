@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Protocol
 
 from ..binding import PeerCertificate
@@ -14,7 +14,8 @@ __all__ = ["PeerSource", "SSLObject"]
 class SSLObject(Protocol):
     """`ssl.SSLSocket`, `ssl.SSLObject`, or another library's object of the same shape."""
 
-    def getpeercert(self, binary_form: bool = ..., /) -> Any: ...
+    @property
+    def getpeercert(self) -> Callable[..., Any]: ...
 
 
 class PeerSource(Protocol):

@@ -75,11 +75,23 @@ class BoundTokenMiddleware:
             await self._call_http(guarded, receive, send, token)
 
     async def _call_http(self, scope: Scope, receive: Receive, send: Send, token: BoundToken) -> None:
-        started = False
+        started = refused = False
+
+        async def refuse(error: InsufficientScope) -> None:
+            nonlocal refused
+            refused = True
+            self.guard.report(error, token)
+            await _refuse(self.guard.refusal(error), "http", receive, send)
 
         async def send_private(message: MutableMapping[str, Any]) -> None:
             nonlocal started
+            if refused:
+                return
             if message["type"] == "http.response.start":
+                if message["status"] == 500 and token.scope_refusal is not None:
+                    # A framework that answers 500 to every error, and then lets it pass, such as Starlette.
+                    await refuse(token.scope_refusal)
+                    return
                 started = True
                 message = {**message, "headers": _private(message.get("headers", ()))}
             await send(message)
@@ -89,8 +101,8 @@ class BoundTokenMiddleware:
         except InsufficientScope as error:
             if started:
                 raise
-            self.guard.report(error, token)
-            await _refuse(self.guard.refusal(error), "http", receive, send)
+            if not refused:
+                await refuse(error)
 
     async def _call_websocket(self, scope: Scope, receive: Receive, send: Send, token: BoundToken) -> None:
         try:

@@ -41,9 +41,9 @@ class Challenge:
     """Writes refusals for one resource server."""
 
     def __init__(self, realm: str, required_scopes: tuple[str, ...]) -> None:
-        if not realm or not _is_quotable(realm):
+        if not isinstance(realm, str) or not realm or not _is_quotable(realm):
             raise ConfigurationError('realm= must be printable ASCII without " and \\')
-        if not all(_is_scope_token(scope) for scope in required_scopes):
+        if not all(isinstance(scope, str) and _is_scope_token(scope) for scope in required_scopes):
             raise ConfigurationError('required_scopes= must be scopes, such as ("invoices:read",) (RFC 6749 §3.3)')
         self._realm = realm
         self._required_scopes = required_scopes

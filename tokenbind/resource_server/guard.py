@@ -69,12 +69,17 @@ class ResourceServer:
         exempt: Collection[tuple[str, str]] = (),
         monitor: Monitor | None = None,
     ) -> None:
-        if not callable(getattr(verifier, "verify", None)):
+        if isinstance(verifier, type) or not callable(getattr(verifier, "verify", None)):
             raise ConfigurationError("the verifier must be a TokenVerifier")
+        if isinstance(peer_source, type) or not (peer_source is None or hasattr(peer_source, "from_scope")):
+            raise ConfigurationError("peer_source= must be a peer source, such as TLSConnection()")
         if isinstance(required_scopes, str):
             raise ConfigurationError('required_scopes= takes a collection, such as ("invoices:read",)')
-        if not all(isinstance(pair, tuple) and len(pair) == 2 and pair[1][:1] == "/" for pair in exempt):
-            raise ConfigurationError('exempt= takes pairs of method and path, such as {("GET", "/health")}')
+        for pair in exempt:
+            if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
+                raise ConfigurationError('exempt= takes pairs of method and path, such as {("GET", "/health")}')
+            if pair[0] != pair[0].upper() or pair[1][:1] != "/":
+                raise ConfigurationError('exempt= takes pairs of METHOD and /path, such as {("GET", "/health")}')
         self.verifier = verifier
         self.peer_source: PeerSource = TLSConnection() if peer_source is None else peer_source
         self._required_scopes = tuple(required_scopes)

@@ -57,42 +57,71 @@ class BoundTokenMiddleware:
         environ[TOKEN_KEY] = token
         if token is None:
             return self.app(environ, start_response)
-        start_private = _PrivateStart(start_response)
+        start = _Start(start_response, token)
+        body: Iterable[bytes] = ()
         try:
-            body = self.app(environ, start_private)
+            body = self.app(environ, start)
         except InsufficientScope as error:
-            return self._refuse_scope(error, token, start_private)
+            start.refused = error
+        if start.refused is not None:
+            getattr(body, "close", lambda: None)()
+            return self._refuse_scope(start.refused, start)
         # A generator has not run yet. Nothing else is wrapped: servers know lists and file wrappers by their type.
-        return self._iterate(body, token, start_private) if isinstance(body, Generator) else body
+        return self._iterate(body, start) if isinstance(body, Generator) else body
 
-    def _iterate(
-        self, body: Generator[bytes, Any, Any], token: BoundToken, start_private: _PrivateStart
-    ) -> Iterable[bytes]:
-        started = False
+    def _iterate(self, body: Generator[bytes, Any, Any], start: _Start) -> Iterable[bytes]:
+        yielded = False
         try:
             for chunk in body:
-                started = True
+                if start.refused is not None:
+                    break
+                yielded = True
                 yield chunk
         except InsufficientScope as error:
-            if started:
+            if yielded:
                 raise
-            yield from self._refuse_scope(error, token, start_private)
+            start.refused = error
         finally:
             body.close()
+        if start.refused is not None:
+            yield from self._refuse_scope(start.refused, start)
 
-    def _refuse_scope(
-        self, error: InsufficientScope, token: BoundToken, start_private: _PrivateStart
-    ) -> Iterable[bytes]:
-        self.guard.report(error, token)
+    def _refuse_scope(self, error: InsufficientScope, start: _Start) -> Iterable[bytes]:
+        self.guard.report(error, start.token)
         # PEP 3333: with exc_info, headers that the application has set, but that were not sent yet, are replaced.
         # Only then: Werkzeug's test client raises whatever comes with exc_info.
-        exc_info = [(type(error), error, error.__traceback__)] if start_private.called else []
-        return self._refuse(error, start_private.start_response, *exc_info)
+        exc_info = [(type(error), error, error.__traceback__)] if start.called else []
+        return self._refuse(error, start.start_response, *exc_info)
 
     def _refuse(self, error: RequestError, start_response: StartResponse, *exc_info: Any) -> Iterable[bytes]:
         refusal = self.guard.refusal(error)
         start_response(f"{refusal.status} {HTTPStatus(refusal.status).phrase}", refusal.headers, *exc_info)
         return [refusal.body]
+
+
+class _Start:
+    """The application's start_response: keeps its answer out of shared caches, and knows of a scope that it refused.
+
+    Attributes:
+        called: Whether the application has started an answer.
+        refused: What `BoundToken.require_scope` raised, if it left the application, or if that made a 500 of it.
+    """
+
+    def __init__(self, start_response: StartResponse, token: BoundToken) -> None:
+        self.start_response = start_response
+        self.token = token
+        self.called = False
+        self.refused: InsufficientScope | None = None
+
+    def __call__(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+        if self.token.scope_refusal is not None and status.startswith("500"):
+            self.refused = self.token.scope_refusal
+            return lambda _data: None
+        self.called = True
+        value = cache_control_to_add(value for name, value in headers if name.lower() == "cache-control")
+        if value is not None:
+            headers = [*headers, ("cache-control", value)]
+        return self.start_response(status, headers, *exc_info)
 
 
 def authenticate(guard: ResourceServer, environ: Environ) -> BoundToken | None:
@@ -121,18 +150,3 @@ def _values(environ: Environ, name: str) -> list[bytes]:
     """At most one: servers have joined repeated headers with commas, which no token has in it."""
     value = environ.get(name)
     return [] if value is None else [value.encode("latin-1", "replace")]
-
-
-class _PrivateStart:
-    """The application's start_response: keeps its answer out of shared caches, and knows if it was called."""
-
-    def __init__(self, start_response: StartResponse) -> None:
-        self.start_response = start_response
-        self.called = False
-
-    def __call__(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-        self.called = True
-        value = cache_control_to_add(value for name, value in headers if name.lower() == "cache-control")
-        if value is not None:
-            headers = [*headers, ("cache-control", value)]
-        return self.start_response(status, headers, *exc_info)

@@ -34,13 +34,14 @@ class VerifiedToken(NamedTuple):
 class BoundToken:
     """A verified access token. Only `TokenVerifier.verify` makes one."""
 
-    __slots__ = ("_binding_refusal", "_thumbprint", "_token")
+    __slots__ = ("_binding_refusal", "_scope_refusal", "_thumbprint", "_token")
 
     def __init__(self, token: VerifiedToken, thumbprint: str | None, binding_refusal: Reason | None) -> None:
         """Not public: use `TokenVerifier.verify`."""
         self._token = token
         self._thumbprint = thumbprint
         self._binding_refusal = binding_refusal
+        self._scope_refusal: InsufficientScope | None = None
 
     @property
     def thumbprint(self) -> str | None:
@@ -108,7 +109,13 @@ class BoundToken:
         """
         required = (scope, *more)
         if not self._token.scopes.issuperset(required):
-            raise InsufficientScope(required)
+            self._scope_refusal = InsufficientScope(required)
+            raise self._scope_refusal
+
+    @property
+    def scope_refusal(self) -> InsufficientScope | None:
+        """For adapters: what `require_scope` raised last, if anything. Frameworks make a 500 of it on its way out."""
+        return self._scope_refusal
 
     def __repr__(self) -> str:
         proof = f"bound to {self._thumbprint}" if self._thumbprint else "NOT bound"
