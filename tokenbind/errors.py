@@ -94,17 +94,13 @@ class Reason(StrEnum):
 
 
 class TokenBindError(Exception):
-    """The base of every error that tokenbind raises.
-
-    Attributes:
-        reference: Twelve random characters that stand in the response and in the event, so that an operator who is
-            told one finds the other. Made when first read.
-    """
+    """The base of every error that tokenbind raises."""
 
     _reference: str | None = None
 
     @property
     def reference(self) -> str:
+        """Twelve random characters that stand in the response and in the event: who is told one finds the other."""
         if self._reference is None:
             self._reference = os.urandom(6).hex()
         return self._reference
@@ -114,7 +110,7 @@ class _Refusal(TokenBindError):
     """A refusal with a reason; `status` is an HTTP status, `error_code` the registered OAuth code or None."""
 
     status: int
-    error_code: str | None
+    error_code: str | None = None
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -125,7 +121,7 @@ class InvalidRequest(_Refusal):
     """The request is malformed (RFC 6750 §3.1 ``invalid_request``)."""
 
     status = 400
-    error_code = "invalid_request"
+    error_code: str | None = "invalid_request"
 
 
 class TooEarly(InvalidRequest):
@@ -150,12 +146,9 @@ class InvalidToken(_Refusal):
         super().__init__(reason, message)
         self.expected = expected
         self.presented = presented
-
-    @property
-    def error_code(self) -> str | None:  # type: ignore[override]
         # RFC 6750 §3.1: "If the request lacks any authentication information [...], the resource server SHOULD NOT
         # include an error code".
-        return None if self.reason is Reason.TOKEN_MISSING else "invalid_token"
+        self.error_code = None if reason is Reason.TOKEN_MISSING else "invalid_token"
 
 
 class InsufficientScope(_Refusal):
@@ -166,7 +159,7 @@ class InsufficientScope(_Refusal):
     """
 
     status = 403
-    error_code = "insufficient_scope"
+    error_code: str | None = "insufficient_scope"
 
     def __init__(self, required: tuple[str, ...]) -> None:
         super().__init__(Reason.SCOPE_INSUFFICIENT, f"this resource needs the scope {' '.join(required)}")
@@ -177,7 +170,6 @@ class Unavailable(_Refusal):
     """The request can be neither allowed nor refused now; the answer is 503, never 200."""
 
     status = 503
-    error_code = None
 
 
 class ConfigurationError(TokenBindError):

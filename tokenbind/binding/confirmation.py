@@ -116,8 +116,8 @@ class BindingPolicy:
 
     def __init__(self, name: str, report_only_until: float | None = None) -> None:
         """Not public: use the two constants or `unsafe_report_only`."""
-        self.name = name
-        self.report_only_until = report_only_until
+        self.name: str = name
+        self.report_only_until: float | None = report_only_until
 
     @classmethod
     def unsafe_report_only(cls, *, until: datetime) -> BindingPolicy:

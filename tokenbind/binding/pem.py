@@ -6,8 +6,7 @@ junk silently, and raises `binascii.Error`. What is hashed must be exactly what 
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
-from binascii import a2b_base64
+from binascii import Error as Base64Error, a2b_base64
 
 from ..errors import InvalidRequest, Reason
 

@@ -11,6 +11,7 @@ to every SHA-256. Only a last character whose two spare bits are zero can come f
 from __future__ import annotations
 
 from binascii import b2a_base64
+from collections.abc import Callable
 from hashlib import sha256
 import re
 
@@ -23,7 +24,7 @@ __all__ = ["parse_thumbprint", "thumbprint"]
 X5T_S256 = "x5t#S256"
 
 # fullmatch: `$` would let a trailing newline through.
-is_thumbprint = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]").fullmatch
+is_thumbprint: Callable[[str], object] = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]").fullmatch
 
 _URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
 
@@ -42,10 +43,9 @@ def thumbprint(certificate: bytes | str) -> str:
         InvalidRequest: ``certificate_malformed``, if it is neither.
     """
     if isinstance(certificate, str):
-        certificate = read_certificates(certificate)[0]
-    else:
-        require_der(certificate)
-    return thumbprint_of_der(certificate)
+        return thumbprint_of_der(read_certificates(certificate)[0])
+    require_der(certificate)
+    return b2a_base64(sha256(certificate).digest(), newline=False).translate(_URL_ALPHABET, b"=").decode()
 
 
 def thumbprint_of_der(der: bytes) -> str:

@@ -8,7 +8,7 @@ from time import monotonic
 
 from ..binding import Confirmation
 from ..errors import ClientError, InvalidToken, Reason
-from ..tokens.compact import read_compact, read_json_object
+from ..tokens.compact import read_base64url, read_compact, read_json_object
 from ..transport import Identity
 from .grants import Grant
 
@@ -62,7 +62,7 @@ def require_token_of(token: str, identity: Identity) -> None:
         ClientError: ``token_unbound``, ``certificate_mismatch``, or why its ``cnf`` is no good.
     """
     try:
-        claims = read_json_object(read_compact(token.encode("ascii", "replace")).payload)
+        claims = read_json_object(read_base64url(read_compact(token.encode("ascii", "replace")).payload))
     except InvalidToken:
         return  # not a JWT
     try:

@@ -42,8 +42,8 @@ class Refused(NamedTuple):
         reference: The random characters that the client was sent.
         status: The HTTP status of the answer.
         expected, presented: On a certificate mismatch, both thumbprints.
-        issuer, client_id, subject, token_id: Claims of the token if its signature was good, whoever presented it:
-            with ``certificate_mismatch`` they say whose token was stolen. None otherwise.
+        issuer, client_id, subject, token_id: Claims of the token if its signature and claims were good, whoever
+            presented it: with ``certificate_mismatch`` they say whose token was stolen. None otherwise.
         source: The peer source that gave the certificate, or None without one.
     """
 
@@ -64,9 +64,10 @@ Event = Accepted | Refused
 
 
 class Monitor(Protocol):
-    """Takes every event. Called on the request's own thread or event loop: hand slow work on."""
+    """Takes every event."""
 
-    def record(self, event: Event, /) -> None: ...
+    def record(self, event: Event, /) -> None:
+        """Called on the request's own thread or event loop: hand slow work on."""
 
 
 def emit(monitor: Monitor, event: Event) -> None:

@@ -10,7 +10,7 @@ from ..monitoring import Monitor
 from ..peer import PeerSource
 from ..tokens import BoundToken, Verifier
 from .challenge import Refusal, cache_control_to_add
-from .guard import WEBSOCKET, ResourceServer
+from .guard import ResourceServer
 
 
 __all__ = ["TOKEN_KEY", "BoundTokenMiddleware", "authenticate"]
@@ -121,7 +121,7 @@ async def authenticate(guard: ResourceServer, scope: Scope) -> BoundToken | None
     """
     headers = scope["headers"]
     presented = guard.prepare(
-        WEBSOCKET if scope["type"] == "websocket" else scope["method"],
+        None if scope["type"] == "websocket" else scope["method"],
         _full_path(scope),
         scope.get("query_string", b""),
         [value for name, value in headers if name == b"authorization"],

@@ -37,7 +37,7 @@ _log = logging.getLogger("tokenbind")
 # RFC 6750 §2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 _B64TOKEN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 
-WEBSOCKET = "WEBSOCKET"  # stands for the method of a websocket handshake, in `exempt=` too
+WEBSOCKET = "WEBSOCKET"  # stands for the method of a websocket handshake in `exempt=`
 
 
 class ResourceServer:
@@ -90,7 +90,7 @@ class ResourceServer:
 
     def authenticate(
         self,
-        method: str,
+        method: str | None,
         path: str,
         headers: Iterable[tuple[bytes, bytes]],
         *,
@@ -101,7 +101,7 @@ class ResourceServer:
         """The whole way for a request of any framework; with asyncio, use `authenticate_async`.
 
         Args:
-            method: As sent.
+            method: As sent, or None for a websocket handshake.
             path: Decoded, with the mount point.
             headers: Names and values as they came, all of them.
             query: The query string, still encoded.
@@ -118,7 +118,7 @@ class ResourceServer:
 
     async def authenticate_async(
         self,
-        method: str,
+        method: str | None,
         path: str,
         headers: Iterable[tuple[bytes, bytes]],
         *,
@@ -132,7 +132,7 @@ class ResourceServer:
 
     def prepare(
         self,
-        method: str,
+        method: str | None,
         path: str,
         query: bytes,
         authorization: Sequence[bytes],
@@ -149,7 +149,8 @@ class ResourceServer:
         Raises:
             InvalidRequest, InvalidToken, Unavailable: see `authenticate`.
         """
-        if (method, path) in self._exempt:
+        # A request can have the method WEBSOCKET; it must not pass for a handshake.
+        if method != WEBSOCKET and (method or WEBSOCKET, path) in self._exempt:
             return None
         try:
             # RFC 8470 §5.2: early data can be replayed by whoever recorded it, and proves no key.
@@ -204,7 +205,7 @@ class ResourceServer:
 
     def _prepare_request(
         self,
-        method: str,
+        method: str | None,
         path: str,
         headers: Iterable[tuple[bytes, bytes]],
         query: bytes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from threading import Lock
 from time import time
 
 from ..binding import parse_thumbprint
@@ -32,22 +33,24 @@ class MemoryRevocation:
         self._clients: dict[tuple[str, str], float] = {}
         self._subjects: dict[tuple[str, str], float] = {}
         self._thumbprints: set[str] = set()
+        self._writing = Lock()
 
     def revoke_token(self, issuer: str, token_id: str, *, expires_at: datetime) -> None:
         """Refuse one token from now on; a day after *expires_at* (aware), past any leeway, the entry is dropped."""
-        self._tokens[issuer, token_id] = _seconds(expires_at) + 86_400
-        if len(self._tokens) % _PRUNE_EVERY == 0:
-            now = self._clock()
-            for key in [key for key, until in list(self._tokens.items()) if until < now]:
-                self._tokens.pop(key, None)
+        self._extend(self._tokens, (issuer, token_id), _seconds(expires_at) + 86_400)
+        with self._writing:
+            if len(self._tokens) % _PRUNE_EVERY == 0:
+                now = self._clock()
+                for key in [key for key, until in self._tokens.items() if until < now]:
+                    del self._tokens[key]
 
     def revoke_client(self, issuer: str, client_id: str, *, issued_before: datetime) -> None:
         """Refuse the tokens that *issuer* gave to *client_id* before *issued_before* (aware)."""
-        self._clients[issuer, client_id] = _seconds(issued_before) + self._tolerance
+        self._extend(self._clients, (issuer, client_id), _seconds(issued_before) + self._tolerance)
 
     def revoke_subject(self, issuer: str, subject: str, *, issued_before: datetime) -> None:
         """Refuse the tokens that *issuer* gave for *subject* before *issued_before* (aware)."""
-        self._subjects[issuer, subject] = _seconds(issued_before) + self._tolerance
+        self._extend(self._subjects, (issuer, subject), _seconds(issued_before) + self._tolerance)
 
     def revoke_certificate(self, thumbprint: str) -> None:
         """Refuse every token that is bound to, or presented with, this certificate, of any issuer.
@@ -71,6 +74,11 @@ class MemoryRevocation:
             or (token.confirmation is not None and token.confirmation.thumbprint in self._thumbprints)
         ):
             raise _revoked("certificate")
+
+    def _extend(self, entries: dict[tuple[str, str], float], key: tuple[str, str], until: float) -> None:
+        """Set the end of an entry, never to an earlier one: what is revoked stays revoked."""
+        with self._writing:
+            entries[key] = max(until, entries.get(key, until))
 
 
 def _revoked(what: str) -> InvalidToken:

@@ -11,7 +11,7 @@ __all__ = ["RevocableToken", "Revocation"]
 
 
 class RevocableToken(Protocol):
-    """What of a token, its signature verified, can be revoked. Times are seconds since the epoch."""
+    """What of a token, its signature verified, can be revoked; `issued_at` is in seconds since the epoch."""
 
     @property
     def issuer(self) -> str: ...

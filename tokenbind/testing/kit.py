@@ -37,7 +37,7 @@ class ClientCertificate:
         self.name = name
         self.pem = pem
         self.key_pem = key_pem
-        self.peer = PeerCertificate.from_pem(pem)
+        self.peer: PeerCertificate = PeerCertificate.from_pem(pem)
 
     @property
     def thumbprint(self) -> str:
@@ -78,12 +78,12 @@ class BindingKit:
         except ImportError:
             raise ConfigurationError("certificates for tests need trustme: install tokenbind[testing]") from None
         self.ca: trustme.CA = trustme.CA()
-        self.clock = MovableClock()
-        self.monitor = RecordingMonitor()
+        self.clock: MovableClock = MovableClock()
+        self.monitor: RecordingMonitor = RecordingMonitor()
         self.audience = audience
-        self.key = SigningKey.generate(algorithm)
-        self.issuer = TokenIssuer(issuer, self.key, clock=self.clock)
-        self.verifier = TokenVerifier(
+        self.key: SigningKey = SigningKey.generate(algorithm)
+        self.issuer: TokenIssuer = TokenIssuer(issuer, self.key, clock=self.clock)
+        self.verifier: TokenVerifier = TokenVerifier(
             issuer=issuer,
             audience=audience,
             keys=KeySet.from_jwks(self.issuer.jwks()),
@@ -131,7 +131,8 @@ class BindingKit:
 
     def mint(self, client: ClientCertificate, **options: Any) -> str:
         """A token that is bound to *client*; *options* are those of `TokenIssuer.mint`."""
-        return self.issuer.mint(client.peer, **{"client_id": client.name, "audience": self.audience, **options})
+        defaults: dict[str, Any] = {"client_id": client.name, "audience": self.audience}
+        return self.issuer.mint(client.peer, **(defaults | options))
 
     def claims(self, client: ClientCertificate, **changes: Any) -> dict[str, Any]:
         """The claims of such a token, to be changed and signed; a change to ``...`` takes a claim away."""

@@ -12,7 +12,7 @@ from ..errors import ConfigurationError
 
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 __all__ = [
     "ALGORITHMS",
@@ -22,7 +22,7 @@ __all__ = [
     "require_algorithm",
     "require_sound_key",
     "sign_function",
-    "verify_function",
+    "verification",
 ]
 
 DEFAULT_ALGORITHMS = ("ES256", "PS256", "EdDSA")
@@ -115,26 +115,15 @@ def algorithms_of(kty: object, crv: object) -> list[str]:
     return [name for name, algorithm in ALGORITHMS.items() if (algorithm.kty, algorithm.crv) == (kty, crv)]
 
 
-def verify_function(key: Any, name: str) -> Callable[[bytes, bytes], None]:
-    """A function of signature and message that returns, or raises `cryptography.exceptions.InvalidSignature`."""
+def verification(key: Any, name: str) -> tuple[Callable[..., None], tuple[Any, ...]]:
+    """A function of signature, message and further arguments, and these arguments.
+
+    It returns, or raises `cryptography.exceptions.InvalidSignature`.
+    """
     algorithm = ALGORITHMS[name]
     if algorithm.kty == "RSA":
-        return _verify_rsa(key, algorithm)
-    return _verify_ec(key, algorithm) if algorithm.kty == "EC" else _verify_ed25519(key)
-
-
-def _verify_ed25519(key: ed25519.Ed25519PublicKey) -> Callable[[bytes, bytes], None]:
-    return key.verify
-
-
-def _verify_rsa(key: rsa.RSAPublicKey, algorithm: Algorithm) -> Callable[[bytes, bytes], None]:
-    padding, hash_ = _rsa_padding(algorithm), _hash(algorithm)
-    verify = key.verify
-
-    def verify_rsa(signature: bytes, message: bytes) -> None:
-        verify(signature, message, padding, hash_)
-
-    return verify_rsa
+        return key.verify, (_rsa_padding(algorithm), _hash(algorithm))
+    return (_verify_ec(key, algorithm) if algorithm.kty == "EC" else key.verify), ()
 
 
 def _verify_ec(key: ec.EllipticCurvePublicKey, algorithm: Algorithm) -> Callable[[bytes, bytes], None]:

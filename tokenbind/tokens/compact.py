@@ -7,8 +7,7 @@ lone surrogates, NaN and Infinity. Nothing here checks a signature.
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
-from binascii import a2b_base64, b2a_base64
+from binascii import Error as Base64Error, a2b_base64, b2a_base64
 from json import JSONDecoder
 from typing import Any, NamedTuple, NoReturn
 
@@ -26,9 +25,15 @@ _DECODE = bytes(
     {0x2D: 0x2B, 0x5F: 0x2F}.get(byte, byte if chr(byte).isascii() and chr(byte).isalnum() else 0x21)
     for byte in range(256)
 )
-_PADDING = (b"", None, b"==", b"=")
-# The last character of a segment of 4n+2 or 4n+3 carries 4 or 2 spare bits, which must be zero.
-_LAST = (None, None, frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
+# By the length of a segment, modulo 4: its padding, and what it may end with. The last character of 4n+2 carries 4
+# spare bits and that of 4n+3 carries 2, which must be zero; 4n+1 cannot be.
+_PADDING = (b"", b"", b"==", b"=")
+_LAST: tuple[frozenset[int], ...] = (
+    frozenset(range(256)),
+    frozenset(),
+    frozenset(b"AQgw"),
+    frozenset(b"AEIMQUYcgkosw048"),
+)
 
 
 class Header(NamedTuple):
@@ -40,12 +45,12 @@ class Header(NamedTuple):
 
 
 class CompactToken(NamedTuple):
-    """The parts of a compact JWT; `header` is still encoded, `payload` and `signature` are decoded."""
+    """The three segments of a compact JWT, still encoded, and what the signature is over."""
 
     header: bytes
-    signing_input: bytes
     payload: bytes
     signature: bytes
+    signing_input: bytes
 
 
 def malformed(why: str) -> InvalidToken:
@@ -64,32 +69,26 @@ def read_base64url(segment: bytes) -> bytes:
         InvalidToken: ``token_malformed``.
     """
     rest = len(segment) & 3
-    padding = _PADDING[rest]
-    if padding is None or not segment:
-        raise malformed("a segment has an impossible length")
-    last = _LAST[rest]
-    if last is not None and segment[-1] not in last:
-        raise malformed("a segment is not canonical base64url")
+    if not segment or segment[-1] not in _LAST[rest]:
+        raise malformed("a segment is empty, or not canonical base64url")
     try:
-        return a2b_base64(segment.translate(_DECODE) + padding, strict_mode=True)
+        return a2b_base64(segment.translate(_DECODE) + _PADDING[rest], strict_mode=True)
     except Base64Error:
         raise malformed("a segment is not base64url") from None
 
 
 def read_compact(token: bytes) -> CompactToken:
-    """Take a token apart.
+    """Take a token apart; nothing is decoded yet, so that what can be refused by its header costs no more than that.
 
     Raises:
         InvalidToken: ``token_malformed``.
     """
+    signing_input, _, signature = token.rpartition(b".")
+    header, dot, payload = signing_input.partition(b".")
     # RFC 7516 §9: a JWE has five segments; encrypted tokens and the JSON serialization are not supported.
-    segments = token.split(b".", 3)
-    if len(segments) != 3:
+    if not dot or b"." in payload:
         raise malformed("a compact JWS has exactly three segments")
-    header, payload, signature = segments
-    return CompactToken(
-        header, token[: len(header) + 1 + len(payload)], read_base64url(payload), read_base64url(signature)
-    )
+    return CompactToken(header, payload, signature, signing_input)
 
 
 def read_header(segment: bytes) -> Header:
@@ -120,14 +119,14 @@ def read_json_object(data: bytes) -> dict[str, Any]:
         InvalidToken: ``token_malformed``.
     """
     try:
-        text = data.decode()
-        value = _decode_json(text)
+        text = data.decode().strip(" \t\r\n")
+        value, end = _decode_json(text)
         if "\\u" in text:  # an escape can smuggle in a lone surrogate, which fails later, wherever it is encoded
             _refuse_lone_surrogates(value)
     except (ValueError, RecursionError):  # ValueError: UTF-8, JSON, duplicates, integers of too many digits
         raise malformed("a part is not strict JSON") from None
-    if type(value) is not dict:
-        raise malformed("a part is not a JSON object")
+    if type(value) is not dict or end != len(text):
+        raise malformed("a part is not one JSON object")
     return value
 
 
@@ -156,4 +155,4 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 _TEXT_OR_ABSENT = (str, type(None))
-_decode_json = JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).decode
+_decode_json = JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).raw_decode

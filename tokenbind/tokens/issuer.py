@@ -20,21 +20,32 @@ __all__ = ["Signer", "TokenIssuer"]
 _RESERVED = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "cnf"})
 _MAX_LIFETIME_SECONDS = 86_400  # what `TokenVerifier` takes by default
 # RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ), separated by one space.
-_is_scope = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*").fullmatch
-_encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=True).encode
+_is_scope = re.compile(r"[!#-\[\]-~]+").fullmatch
+_encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
 
 
 class Signer(Protocol):
     """Whatever can sign for an issuer; `SigningKey` does, and so can a key that never leaves its hardware."""
 
     @property
-    def algorithm(self) -> str: ...
+    def algorithm(self) -> str:
+        """The JWS ``alg``."""
+        ...
+
     @property
-    def kid(self) -> str: ...
+    def kid(self) -> str:
+        """The key id."""
+        ...
+
     @property
-    def public_jwk(self) -> dict[str, str]: ...
+    def public_jwk(self) -> dict[str, str]:
+        """The public key, to be published."""
+        ...
+
     @property
-    def sign(self) -> Callable[[bytes], bytes]: ...
+    def sign(self) -> Callable[[bytes], bytes]:
+        """A function of the message that returns the JWS signature."""
+        ...
 
 
 class TokenIssuer:
@@ -147,12 +158,12 @@ class TokenIssuer:
             )
         now = int(self._clock())
         expires_at = _expires_at(peer, now, lifetime, unsafe_not_after)
-        audiences = [audience] if isinstance(audience, str) else list(audience)
-        scopes = scope if isinstance(scope, str) else " ".join(scope or ())
+        audiences = _members(audience)
+        scopes = scope.split(" ") if scope and isinstance(scope, str) else _members(scope or ())
         subject = client_id if subject is None else subject
         if not audiences or not all(isinstance(text, str) and text for text in (client_id, subject, *audiences)):
             raise ConfigurationError("client_id=, subject= and audience= must be strings that are not empty")
-        if scopes and not _is_scope(scopes):
+        if not all(isinstance(text, str) and _is_scope(text) for text in scopes):
             raise ConfigurationError("scope= must be printable ASCII scopes with single spaces between (RFC 6749 §3.3)")
         if claims and not _RESERVED.isdisjoint(claims):
             taken = ", ".join(sorted(_RESERVED.intersection(claims)))
@@ -169,14 +180,19 @@ class TokenIssuer:
             "cnf": Confirmation.of(peer).to_cnf(),
         }
         if scopes:
-            body["scope"] = scopes
+            body["scope"] = " ".join(scopes)
         try:
             payload = _encode_json(body).encode()
         except (TypeError, ValueError, RecursionError):
             raise ConfigurationError("claims= must be plain JSON values") from None
         message = self._header + base64url(payload)
         token = message + b"." + base64url(self._key.sign(message))
-        return token.decode(), expires_at - now, scopes
+        return token.decode(), expires_at - now, " ".join(scopes)
+
+
+def _members(value: object) -> list[Any]:
+    """Those of a collection; a string is one by itself, and so is whatever is neither, to be refused by the caller."""
+    return list(value) if isinstance(value, Collection) and not isinstance(value, str) else [value]
 
 
 def _expires_at(peer: PeerCertificate, now: int, lifetime: int, unsafe_not_after: datetime | None) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 import json
 from typing import Any, Protocol
 
 from ..errors import ConfigurationError, InvalidToken, Reason
-from .algorithms import ALGORITHMS, algorithms_of, require_algorithm, require_sound_key, sign_function, verify_function
+from .algorithms import ALGORITHMS, algorithms_of, require_algorithm, require_sound_key, sign_function, verification
 from .compact import base64url
 
 
@@ -44,7 +44,7 @@ class SigningKey:
         public = _export_jwk(private_key.public_key(), self._algorithm)
         self._kid = kid or jwk_thumbprint(public)
         self._public_jwk = {**public, "kid": self._kid, "use": "sig", "alg": self._algorithm}
-        self.sign = sign_function(private_key, self._algorithm)
+        self.sign: Callable[[bytes], bytes] = sign_function(private_key, self._algorithm)
 
     @classmethod
     def generate(cls, algorithm: str = "ES256", *, kid: str | None = None) -> SigningKey:
@@ -81,9 +81,9 @@ class SigningKey:
         """
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-        data = pem.encode() if isinstance(pem, str) else pem
-        secret = password.encode() if isinstance(password, str) else password
         try:
+            data = pem.encode() if isinstance(pem, str) else pem
+            secret = password.encode() if isinstance(password, str) else password
             key = load_pem_private_key(data, secret)
         except Exception:  # noqa: BLE001 - whatever it was, its text may quote the input
             raise ConfigurationError(
@@ -127,14 +127,14 @@ class SigningKey:
 class VerificationKey:
     """A public key together with the one algorithm it is used with here (RFC 8725 §3.1)."""
 
-    __slots__ = ("_invalid_signature", "_verify", "algorithm", "kid")
+    __slots__ = ("_arguments", "_check", "_invalid_signature", "algorithm", "kid")
 
     def __init__(self, public_key: Any, algorithm: str, kid: str | None) -> None:
         from cryptography.exceptions import InvalidSignature
 
-        self.algorithm = algorithm
-        self.kid = kid
-        self._verify = verify_function(public_key, algorithm)
+        self.algorithm: str = algorithm
+        self.kid: str | None = kid
+        self._check, self._arguments = verification(public_key, algorithm)
         self._invalid_signature = InvalidSignature
 
     def verify(self, signature: bytes, message: bytes) -> None:
@@ -144,7 +144,7 @@ class VerificationKey:
             InvalidToken: ``signature_invalid``.
         """
         try:
-            self._verify(signature, message)
+            self._check(signature, message, *self._arguments)
         except self._invalid_signature:
             raise InvalidToken(Reason.SIGNATURE_INVALID, "the token's signature is not the issuer's") from None
 
@@ -156,7 +156,9 @@ class KeySource(Protocol):
         """The key named *kid*, for *algorithm*; raises InvalidToken, or Unavailable when there is no knowing."""
         ...
 
-    async def find_async(self, kid: str | None, algorithm: str, /) -> VerificationKey: ...
+    async def find_async(self, kid: str | None, algorithm: str, /) -> VerificationKey:
+        """The same for asyncio, where nothing may block."""
+        ...
 
 
 class KeySet:
@@ -237,9 +239,11 @@ def _import_jwk(jwk: Any) -> list[VerificationKey]:
         raise ConfigurationError(f"{what} is not a JSON object")
     kid, alg, use, operations = jwk.get("kid"), jwk.get("alg"), jwk.get("use"), jwk.get("key_ops")
     names = algorithms_of(jwk.get("kty"), jwk.get("crv"))
-    if alg is not None:
-        names = names if alg in ("EdDSA", "Ed25519") else [name for name in names if name == alg]
-    if not names or use not in (None, "sig") or not (operations is None or "verify" in operations):
+    if alg is not None and not (alg in names and jwk.get("kty") == "OKP"):  # Ed25519 has one algorithm of two names
+        names = [name for name in names if name == alg]
+    if operations is not None and not (isinstance(operations, (list, tuple)) and "verify" in operations):
+        names = []
+    if not names or use not in (None, "sig"):
         return []
     if kid is not None and type(kid) is not str:
         raise ConfigurationError(f"{what} has a kid that is not a string")

@@ -14,7 +14,7 @@ __all__ = ["VerifiedCache"]
 
 
 class VerifiedCache:
-    """At most *size* entries in two generations: when the young one is full, it becomes the old one.
+    """At most *size* entries (or two) in two generations: when the young one is full, it becomes the old one.
 
     Nothing is locked: dict operations are atomic, and a race loses an entry at worst.
     """

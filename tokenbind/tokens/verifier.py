@@ -14,8 +14,8 @@ from ..monitoring import Accepted, Monitor, Refused, emit
 from ..revocation import Revocation
 from .algorithms import ALGORITHMS, DEFAULT_ALGORITHMS, canonical_algorithms
 from .bound_token import BoundToken, VerifiedToken
-from .claims import ClaimsPolicy, read_claims, require_unexpired
-from .compact import MAX_TOKEN_BYTES, CompactToken, Header, malformed, read_compact, read_header
+from .claims import ClaimsPolicy, read_claims
+from .compact import MAX_TOKEN_BYTES, CompactToken, Header, malformed, read_base64url, read_compact, read_header
 from .keys import KeySource, VerificationKey
 from .profile import AccessTokenProfile
 from .verified_cache import VerifiedCache
@@ -31,9 +31,16 @@ class Verifier(Protocol):
     """What a resource server asks of a verifier."""
 
     @property
-    def monitor(self) -> Monitor | None: ...
-    def verify(self, token: str | bytes, peer: PeerCertificate | None, /) -> BoundToken: ...
-    async def verify_async(self, token: str | bytes, peer: PeerCertificate | None, /) -> BoundToken: ...
+    def monitor(self) -> Monitor | None:
+        """Who is told of verdicts."""
+
+    def verify(self, token: str | bytes, peer: PeerCertificate | None, /) -> BoundToken:
+        """As `TokenVerifier.verify`: a bound token, or InvalidToken, or Unavailable."""
+        ...
+
+    async def verify_async(self, token: str | bytes, peer: PeerCertificate | None, /) -> BoundToken:
+        """The same for asyncio, where nothing may block."""
+        ...
 
 
 class TokenVerifier:
@@ -84,23 +91,31 @@ class TokenVerifier:
         Raises:
             ConfigurationError: if an argument cannot be right.
         """
-        audiences = frozenset([audience] if isinstance(audience, str) else audience)
+        one = isinstance(audience, str) or not isinstance(audience, Collection)
+        audiences: list[str] = [audience] if one else list(audience)  # type: ignore[list-item]
         if not issuer or not isinstance(issuer, str):
             raise ConfigurationError("issuer= must be the exact iss of the tokens, such as 'https://as.example'")
         if not audiences or not all(isinstance(name, str) and name for name in audiences):
             raise ConfigurationError("audience= must name this resource server, such as 'https://api.example'")
-        if not callable(getattr(keys, "find", None)):
+        if not all(callable(getattr(keys, name, None)) for name in ("find", "find_async")):
             raise ConfigurationError("keys= must be a KeySet, such as KeySet.from_jwks({...})")
         for name, leeway in (("not_before", not_before_leeway_seconds), ("expiry", expiry_leeway_seconds)):
-            if not 0 <= leeway <= _LEEWAY_LIMIT_SECONDS:
+            if not isinstance(leeway, (int, float)) or not 0 <= leeway <= _LEEWAY_LIMIT_SECONDS:
                 raise ConfigurationError(f"{name}_leeway_seconds= must be from 0 to {_LEEWAY_LIMIT_SECONDS}")
-        if not max_lifetime_seconds > 0 or cache_size < 0:
-            raise ConfigurationError("max_lifetime_seconds= must be positive, and cache_size= 0 or more")
+        if not isinstance(max_lifetime_seconds, (int, float)) or not max_lifetime_seconds > 0:
+            raise ConfigurationError("max_lifetime_seconds= must be a positive number")
+        if not isinstance(cache_size, int) or cache_size < 0:
+            raise ConfigurationError("cache_size= must be a whole number: 0 for no cache, or more")
         if not isinstance(binding, BindingPolicy) or not isinstance(profile, AccessTokenProfile):
             raise ConfigurationError("binding= must be a BindingPolicy, and profile= an AccessTokenProfile")
         self._claims = ClaimsPolicy(
-            issuer, audiences, profile, not_before_leeway_seconds, expiry_leeway_seconds, max_lifetime_seconds
+            issuer,
+            frozenset(audiences),
+            profile,
+            not_before_leeway_seconds,
+            max_lifetime_seconds,
         )
+        self._expiry_leeway = expiry_leeway_seconds
         self._keys = keys
         self._algorithms = canonical_algorithms(algorithms)
         self._binding = binding
@@ -167,9 +182,15 @@ class TokenVerifier:
             raise
 
     def _read(self, data: bytes) -> tuple[CompactToken, Header]:
-        """Everything that can be refused before a signature has to be checked."""
+        """Everything that can be refused before a key has to be found."""
         compact = read_compact(data)
-        header = self._headers.get(compact.header) or read_header(compact.header)
+        header = self._headers.get(compact.header)
+        if header is None:
+            header = read_header(compact.header)
+            self._require_header(header)
+        return compact, header
+
+    def _require_header(self, header: Header) -> None:
         # RFC 8725 §3.11: explicit typing, so that an ID token or a logout token is never taken for an access token.
         if header.type is None or header.type.lower() not in self._claims.profile.types:
             raise InvalidToken(Reason.TOKEN_TYPE_REFUSED, "typ is not that of an access token of this profile")
@@ -182,16 +203,18 @@ class TokenVerifier:
                     f'the verifier algorithms=("{header.algorithm}",)',
                 )
             raise InvalidToken(Reason.ALGORITHM_REFUSED, "alg is no signature algorithm that is accepted here")
-        return compact, header
 
     def _verify_signature_and_claims(
         self, compact: CompactToken, header: Header, key: VerificationKey, digest: bytes
     ) -> VerifiedToken:
-        key.verify(compact.signature, compact.signing_input)
+        payload = read_base64url(compact.payload)
+        key.verify(read_base64url(compact.signature), compact.signing_input)
         # Remembered only now, so that what strangers send does not push out the few headers that the issuer uses.
-        if compact.header not in self._headers and len(self._headers) < _HEADERS_REMEMBERED:
+        if compact.header not in self._headers:
+            if len(self._headers) >= _HEADERS_REMEMBERED:
+                self._headers.clear()
             self._headers[compact.header] = header
-        verified = read_claims(compact.payload, self._claims, self._clock())
+        verified = read_claims(payload, self._claims, self._clock())
         if self._cache is not None:
             self._cache.put(digest, verified)
         return verified
@@ -199,7 +222,9 @@ class TokenVerifier:
     def _verify_now(self, token: VerifiedToken, peer: PeerCertificate | None) -> BoundToken:
         """What is decided anew at every call."""
         now = self._clock()
-        require_unexpired(token.expires_at, self._claims.expiry_leeway, now)
+        # RFC 7519 §4.1.4: "the current date/time MUST be before the expiration date/time".
+        if now >= token.expires_at + self._expiry_leeway:
+            raise InvalidToken(Reason.TOKEN_EXPIRED, f"the token expired {now - token.expires_at:.0f} seconds ago")
         if self._revocation is not None:
             self._revocation.check(token, None if peer is None else peer.thumbprint)
         binding = verify_binding(token.confirmation, peer, self._binding, now=now)

@@ -1,0 +1,213 @@
+"""The types of the public API, as its users see them. Never executed: mypy and pyright check it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+import ssl
+from typing import Any, assert_type
+
+from cryptography.x509 import Certificate
+
+import tokenbind
+from tokenbind import (
+    AccessTokenProfile,
+    BindingPolicy,
+    BoundToken,
+    ConfigurationError,
+    GrantError,
+    InsufficientScope,
+    InvalidRequest,
+    InvalidToken,
+    KeySet,
+    PeerCertificate,
+    Reason,
+    SigningKey,
+    TokenBindError,
+    TokenIssuer,
+    TokenVerifier,
+    Unavailable,
+    Verifier,
+)
+from tokenbind.binding import Confirmation, VerifiedBinding, parse_thumbprint, verify_binding
+from tokenbind.client import ClientCredentials, FileIdentity, Grant, IdentitySource, MemoryIdentity
+from tokenbind.client.requests import BoundTokenAdapter, BoundTokenSession
+from tokenbind.monitoring import Accepted, Event, Monitor, Refused
+from tokenbind.peer import PeerSource, TLSConnection
+from tokenbind.resource_server import ResourceServer
+from tokenbind.resource_server.asgi import BoundTokenMiddleware as ASGIMiddleware
+from tokenbind.resource_server.wsgi import BoundTokenMiddleware as WSGIMiddleware
+from tokenbind.revocation import MemoryRevocation, RevocableToken, Revocation
+from tokenbind.tokens import KeySource, Signer, VerificationKey
+
+
+UNTIL = datetime(2030, 1, 1, tzinfo=timezone.utc)
+
+
+def the_core(der: bytes, pem: str, claims: dict[str, Any]) -> None:
+    assert_type(tokenbind.thumbprint(der), str)
+    assert_type(tokenbind.thumbprint(pem), str)
+    assert_type(parse_thumbprint(pem), str)
+
+    peer = PeerCertificate.from_der(der)
+    assert_type(peer, PeerCertificate)
+    assert_type(PeerCertificate.from_pem(pem), PeerCertificate)
+    assert_type(PeerCertificate.from_thumbprint(pem), PeerCertificate)
+    assert_type(peer.thumbprint, str)
+    assert_type(peer.der, bytes | None)
+    assert_type(peer.chain, tuple[bytes, ...])
+    assert_type(peer.source, str)
+    assert_type(peer.chain_verified, bool | None)
+    assert_type(peer.not_after, datetime)
+    assert_type(peer.x509, Certificate)
+
+    confirmation = Confirmation.from_claims(claims)
+    assert_type(confirmation, Confirmation | None)
+    assert_type(Confirmation.of(peer).to_cnf(), dict[str, str])
+    verdict = verify_binding(confirmation, peer, BindingPolicy.REQUIRED, now=0)
+    assert_type(verdict, VerifiedBinding)
+    assert_type(verdict.thumbprint, str | None)
+    assert_type(verdict.refusal, Reason | None)
+
+    assert_type(BindingPolicy.WHEN_PRESENT, BindingPolicy)
+    assert_type(BindingPolicy.unsafe_report_only(until=UNTIL), BindingPolicy)
+
+
+def minting(peer: PeerCertificate | None, pem: bytes, signer: Signer) -> None:
+    assert_type(SigningKey.generate("ES256"), SigningKey)
+    key = SigningKey.from_pem(pem, password="secret", kid="k1", algorithm="ES256")
+    assert_type(key, SigningKey)
+    assert_type(key.sign, Callable[[bytes], bytes])
+    assert_type(key.public_jwk, dict[str, str])
+    assert_type(key.to_pem(b"secret"), bytes)
+
+    TokenIssuer("https://as.example", signer)
+    issuer = TokenIssuer("https://as.example", key, clock=lambda: 0.0)
+    token = issuer.mint(
+        peer,
+        client_id="billing",
+        subject="billing",
+        audience=["https://api.example"],
+        scope={"invoices:read"},
+        lifetime=300,
+        claims={"tenant": "t1"},
+        unsafe_not_after=UNTIL,
+    )
+    assert_type(token, str)
+    assert_type(issuer.token_response(peer, client_id="billing", audience="https://api.example"), dict[str, Any])
+    assert_type(issuer.jwks(), dict[str, list[dict[str, str]]])
+    KeySet.from_jwks(issuer.jwks())
+
+
+def verifying(
+    token: str, peer: PeerCertificate | None, jwks: dict[str, Any], monitor: Monitor, keys: KeySource
+) -> None:
+    verifier = TokenVerifier(
+        issuer="https://as.example",
+        audience={"https://api.example"},
+        keys=KeySet.from_jwks(jwks),
+        algorithms=("ES256", "PS256", "EdDSA"),
+        profile=AccessTokenProfile.RFC9068,
+        binding=BindingPolicy.REQUIRED,
+        cache_size=1024,
+        revocation=MemoryRevocation(),
+        monitor=monitor,
+        clock=lambda: 0,
+        max_lifetime_seconds=86_400,
+        not_before_leeway_seconds=10,
+        expiry_leeway_seconds=0,
+    )
+    assert_type(verifier.verify(token, peer), BoundToken)
+    assert_type(verifier.verify(token.encode(), None), BoundToken)
+    assert_type(verifier.with_binding(BindingPolicy.WHEN_PRESENT), TokenVerifier)
+    assert_type(verifier.monitor, Monitor | None)
+
+
+async def verifying_in_asyncio(verifier: Verifier, keys: KeySource, token: str, peer: PeerCertificate) -> None:
+    assert_type(await verifier.verify_async(token, peer), BoundToken)
+    assert_type(await keys.find_async("kid", "ES256"), VerificationKey)
+
+
+def bound_tokens(bound: BoundToken) -> None:
+    assert_type(bound.subject, str | None)
+    assert_type(bound.client_id, str | None)
+    assert_type(bound.token_id, str | None)
+    assert_type(bound.issuer, str)
+    assert_type(bound.scopes, frozenset[str])
+    assert_type(bound.audience, tuple[str, ...])
+    assert_type(bound.issued_at, datetime)
+    assert_type(bound.expires_at, datetime)
+    assert_type(bound.claims, dict[str, Any])
+    assert_type(bound.thumbprint, str | None)
+    assert_type(bound.binding_refusal, Reason | None)
+    bound.require_scope("invoices:read", "invoices:write")
+
+
+def errors(verifier: Verifier, token: str) -> None:
+    try:
+        verifier.verify(token, None)
+    except InvalidToken as error:
+        assert_type(error.reason, Reason)
+        assert_type(error.status, int)
+        assert_type(error.error_code, str | None)
+        assert_type(error.expected, str | None)
+        assert_type(error.presented, str | None)
+        assert_type(error.reference, str)
+    except InsufficientScope as error:
+        assert_type(error.required, tuple[str, ...])
+    except (InvalidRequest, Unavailable) as error:
+        assert_type(error.reason, Reason)
+        assert_type(error.error_code, str | None)
+    except GrantError as error:
+        assert_type(error.error, str)
+        assert_type(error.description, str | None)
+    except (ConfigurationError, TokenBindError) as error:
+        assert_type(error.reference, str)
+
+
+class AMonitor:
+    """A monitor, as a user writes one."""
+
+    def record(self, event: Event, /) -> None:
+        match event:
+            case Accepted():
+                assert_type(event.binding_refusal, Reason | None)
+            case Refused():
+                assert_type(event.reason, Reason)
+
+
+class ARevocation:
+    """A revocation source, as a user writes one."""
+
+    def check(self, token: RevocableToken, presented: str | None, /) -> None:
+        assert_type(token.issued_at, float)
+
+
+def protocols() -> tuple[Monitor, Revocation, Revocation, KeySource, Signer, PeerSource, Verifier]:
+    keys = KeySet.from_jwks({})
+    verifier = TokenVerifier(issuer="https://as.example", audience="https://api.example", keys=keys)
+    return AMonitor(), ARevocation(), MemoryRevocation(), keys, SigningKey.generate(), TLSConnection(), verifier
+
+
+def protecting(asgi_app: Any, wsgi_app: Any, verifier: Verifier, connection: ssl.SSLSocket) -> None:
+    ASGIMiddleware(asgi_app, verifier, peer_source=TLSConnection(), required_scopes=["a"], exempt={("GET", "/health")})
+    WSGIMiddleware(wsgi_app, verifier, peer_source=TLSConnection.cheroot())
+    ResourceServer(verifier, TLSConnection())
+    assert_type(TLSConnection().from_request([(b"a", b"b")], tls_peer=connection), PeerCertificate | None)
+    assert_type(TLSConnection().from_scope({}), PeerCertificate | None)
+    assert_type(TLSConnection().from_environ({}), PeerCertificate | None)
+
+
+def calling(pem: str, key_pem: bytes) -> None:
+    identity: IdentitySource = FileIdentity("client.pem", "client.key")
+    grant: Grant = ClientCredentials(
+        "https://as.example",
+        client_id="billing",
+        token_endpoint="https://as.example/token",
+        scope="invoices:read",
+        ca="ca.pem",
+    )
+    with BoundTokenSession(identity, grant, origin="https://api.example", ca="ca.pem") as session:
+        assert_type(session, BoundTokenSession)
+        assert_type(session.get("https://api.example/invoices").status_code, int)
+    BoundTokenAdapter(MemoryIdentity(pem, key_pem), grant, origin="https://api.example")
