@@ -130,6 +130,8 @@ def test_critical_extensions(extension):
         pytest.param(b'{"a":' + b"[" * 6000 + b"]" * 6000 + b"}", id="deep nesting"),
         pytest.param(b'{"a":"\\u0041",' + b'"b":' + b"[" * 6000 + b"]" * 6000 + b"}", id="deep nesting with an escape"),
         pytest.param(b'{"a": 1} {}', id="more after it"),
+        pytest.param(b"\x0c{}", id="form feed before it"),
+        pytest.param("{}\u00a0".encode(), id="no-break space after it"),
         pytest.param(b'{"a": 1,}', id="trailing comma"),
         pytest.param(b"{'a': 1}", id="single quotes"),
         pytest.param(b'{"a": "\n"}', id="control character"),

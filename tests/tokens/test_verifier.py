@@ -158,6 +158,26 @@ def test_what_is_no_token(verify, tokenbind_kit, tokenbind_client, token):
     assert "kén" not in str(caught.value)
 
 
+def test_empty_segments(verify, tokenbind_kit, tokenbind_client, tokenbind_token):
+    """Attack 59: a segment with nothing in it is malformed, whatever the others are."""
+    header, payload, signature = tokenbind_token.split(".")
+    for token in ("..", f".{payload}.{signature}", f"{header}..{signature}", f"{header}.{payload}."):
+        assert Reason.TOKEN_MALFORMED is refusal(verify, tokenbind_kit.verifier, token, tokenbind_client.peer)
+
+
+@pytest.mark.parametrize("leeway", [0, 30, 60])
+def test_expiry(verify, verifier_of, tokenbind_kit, tokenbind_client, leeway):
+    """RFC 7519 §4.1.4: at ``exp``, plus the leeway, a token has expired, known or new; just before, it has not."""
+    kit, verifier = tokenbind_kit, verifier_of(expiry_leeway_seconds=leeway)
+    known, new = (kit.mint(tokenbind_client, lifetime=100) for _ in range(2))
+    kit.clock.move(100 + leeway - 0.001)
+    assert verify(verifier, known, tokenbind_client.peer).thumbprint
+    kit.clock.move(0.001)
+
+    for expired in (known, new):
+        assert Reason.TOKEN_EXPIRED is refusal(verify, verifier, expired, tokenbind_client.peer)
+
+
 def test_length(verify, tokenbind_kit, tokenbind_client):
     """Attack 60: a token past the limit is refused before it is looked at; one at the limit is accepted."""
     claims = tokenbind_kit.claims(tokenbind_client)
@@ -176,9 +196,11 @@ def test_headers_that_are_remembered_are_few(verifier_of, tokenbind_kit, tokenbi
     verifier, claims = verifier_of(), tokenbind_kit.claims(tokenbind_client)
     for number in range(_HEADERS_REMEMBERED + 9):
         token = tokenbind_kit.sign(claims, header={"x": number})
+        before = dict(verifier._headers)
         refusal(verifier.verify, token[:-4] + "AAAA", tokenbind_client.peer)
-        assert number % _HEADERS_REMEMBERED == len(verifier._headers) % _HEADERS_REMEMBERED
+        assert before == verifier._headers
         assert verifier.verify(token, tokenbind_client.peer).thumbprint
+        assert 1 <= len(verifier._headers) <= _HEADERS_REMEMBERED
 
 
 class FetchedKeys:

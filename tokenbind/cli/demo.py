@@ -42,11 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    logging.getLogger("tokenbind").setLevel(logging.CRITICAL)  # the table says it all
+    log = logging.getLogger("tokenbind")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # the table says it all
     try:
         scenes, thumbprint = _play()
     except ImportError as error:
         raise ConfigurationError(f"the demo needs everything: install tokenbind[all] ({error})") from None
+    finally:
+        log.setLevel(level)
     as_expected = all(scene.expected == scene.got for scene in scenes)
     if arguments.json:
         print_json(
@@ -172,8 +176,8 @@ def _facts(scene: Scene) -> dict[str, Any]:
 def _print_table(scenes: list[Scene], thumbprint: str, as_expected: bool) -> None:
     print("A token endpoint and an API over mutual TLS on loopback. The client's token names its certificate:")
     print(f"  cnf.x5t#S256 = {thumbprint}\n")
-    print(f"{'who':<8}{'what':<54}{'answer':<8}{'what the operator sees':<24}")
-    print(f"{'---':<8}{'----':<54}{'------':<8}{'----------------------':<24}")
+    print(f"{'who':<8}{'what':<54}{'answer':<8}what the operator sees")
+    print(f"{'---':<8}{'----':<54}{'------':<8}----------------------")
     for scene in scenes:
         status, reason = scene.got
         line = f"{scene.who:<8}{scene.did:<54}{status:<8}{reason or 'accepted'}"

@@ -16,14 +16,17 @@ class RecordingMonitor:
         self.events: list[Event] = []
 
     def record(self, event: Event, /) -> None:
+        """Keep *event*."""
         self.events.append(event)
 
     @property
     def accepted(self) -> list[Accepted]:
+        """The tokens that were accepted."""
         return [event for event in self.events if isinstance(event, Accepted)]
 
     @property
     def refused(self) -> list[Refused]:
+        """The refusals of the verifier."""
         return [event for event in self.events if isinstance(event, Refused)]
 
     @property
