@@ -85,17 +85,9 @@ def gunicorn_server(request, tokenbind_kit, tmp_path):
         )
     )
     tls = ["--certfile", "server.pem", "--keyfile", "server.pem", "--ca-certs", "ca.pem", "--cert-reqs", "1"]
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "service:app",
-        "--bind",
-        "127.0.0.1:0",
-        "--worker-class",
-        request.param,
-    ]
-    process = subprocess.Popen([*command, *tls], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    options = ["--bind", "127.0.0.1:0", "--worker-class", request.param, *tls]
+    command = [sys.executable, "-m", "gunicorn", "service:app", *options]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     try:
         for line in process.stderr:
             if "Listening at: " in line:
