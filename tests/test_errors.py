@@ -61,7 +61,8 @@ def test_insufficient_scope_names_the_scopes():
 
     assert ("invoices:read", "invoices:write") == error.required
     assert Reason.SCOPE_INSUFFICIENT is error.reason
-    assert "this resource needs the scope invoices:read invoices:write" == str(error)
+    assert "this resource needs the scope 'invoices:read invoices:write'" == str(error)
+    assert InsufficientScope(("x\r\ny\u20ac",)).args[0].endswith(r"'x\r\ny\u20ac'")
 
 
 def test_a_reference_finds_one_error():

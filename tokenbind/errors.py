@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 import os
+from typing import Any
 
 
 __all__ = [
@@ -98,12 +99,22 @@ class TokenBindError(Exception):
 
     _reference: str | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
     @property
     def reference(self) -> str:
         """Twelve random characters that stand in the response and in the event: who is told one finds the other."""
         if self._reference is None:
             self._reference = os.urandom(6).hex()
         return self._reference
+
+
+def _restore(kind: type[TokenBindError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> TokenBindError:
+    """Unpickle: the constructors take other arguments than the message that `Exception` remembers."""
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
 
 
 class _Refusal(TokenBindError):
@@ -162,7 +173,7 @@ class InsufficientScope(_Refusal):
     error_code: str | None = "insufficient_scope"
 
     def __init__(self, required: tuple[str, ...]) -> None:
-        super().__init__(Reason.SCOPE_INSUFFICIENT, f"this resource needs the scope {' '.join(required)}")
+        super().__init__(Reason.SCOPE_INSUFFICIENT, f"this resource needs the scope {' '.join(required)!a}")
         self.required = required
 
 

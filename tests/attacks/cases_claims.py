@@ -70,8 +70,12 @@ CLAIMS = [
             "list": claims(exp=lambda kit: [kit.clock() + 60]),
             "negative": claims(exp=-1),
             "1e30": claims(exp=10**30),
-            "1e999": claims_text(lambda text: re.sub(r'"exp": \d+', '"exp": 1e999', text)),
         },
+    ),
+    *cases(
+        52,
+        Reason.TOKEN_MALFORMED,
+        {"1e999": claims_text(lambda text: re.sub(r'"exp": \d+', '"exp": 1e999', text))},
     ),
     *cases(
         52,

@@ -129,7 +129,7 @@ def mounted(service, at, app):
 def test_attack_69_mounted(service, exempt):
     """Attack 69: mounted somewhere, the middleware guards as before, and exempts full paths only."""
     kit = service.kit
-    app = mounted(service, "/api", service.guarded(kit.verifier, exempt={("GET", exempt)}))
+    app = mounted(service, "/api", service.guarded(kit.verifier, exempt={("GET", exempt)}, mount="/api"))
     health = service.ask_in_process(kit.client(), app=app, url="https://api.example/api/health")
     assert (200 if exempt == "/api/health" else 401) == health.status
     url = "https://api.example/api/invoices"
@@ -143,9 +143,22 @@ def test_attack_69_mounted(service, exempt):
 @pytest.mark.parametrize(("exempt", "status"), [("/health", 401), ("/api/health", 200)])
 def test_attack_69_mounted_by_taking_the_path_apart(service, exempt, status):
     """Attack 69: the full path is compared, where the framework takes the mount point out of the path too."""
-    guarded = service.guarded(service.kit.verifier, exempt={("GET", exempt)})
+    guarded = service.guarded(service.kit.verifier, exempt={("GET", exempt)}, mount="/api/")
 
     async def app(scope, receive, send):
         await guarded({**scope, "root_path": "/api", "path": "/health"}, receive, send)
 
     assert status == service.ask_in_process(service.kit.client(), app=app).status
+
+
+@pytest.mark.parametrize("mount", [None, "/public"])
+def test_attack_69_mount_point_of_the_client(service, mount):
+    """Attack 69: gunicorn and Daphne can take the mount point from a header, so that the path may be split anywhere."""
+    guarded = service.guarded(service.kit.verifier, exempt={("GET", "/public/invoices")}, mount=mount or "")
+
+    def elsewhere(*arguments):
+        split = {"root_path": "/public", "path": "/invoices", "SCRIPT_NAME": "/public", "PATH_INFO": "/invoices"}
+        return guarded({**arguments[0], **split}, *arguments[1:])
+
+    answer = service.ask_in_process(service.kit.client("stranger"), app=elsewhere)
+    assert (200 if mount else 401) == answer.status

@@ -79,6 +79,13 @@ def test_a_server_that_cannot_be_reached_is_a_client_error(tokenbind_kit, tokenb
     ("change", "message"),
     [
         ({"issuer": "http://as.example"}, "issuer="),
+        ({"token_endpoint": "https://user:secret@as.example/token"}, "token_endpoint="),
+        ({"token_endpoint": "https://as.example/to ken"}, "token_endpoint="),
+        ({"token_endpoint": "https://as.example/\r\ntoken"}, "token_endpoint="),
+        ({"token_endpoint": "https://[::1"}, "token_endpoint="),
+        ({"token_endpoint": "https://as.example:x/token"}, "token_endpoint="),
+        ({"token_endpoint": "https:///token"}, "token_endpoint="),
+        ({"token_endpoint": 5}, "token_endpoint="),
         ({"token_endpoint": "http://as.example/token"}, "token_endpoint="),
         ({"client_id": ""}, "client_id="),
         ({"ca": "no-such.pem"}, "does not exist"),
@@ -102,6 +109,8 @@ def test_a_good_answer_is_read():
     """RFC 6749 §5.1; token_type in any case, scope and expires_in optional."""
     assert IssuedToken("opaque", 300.0, None) == read(GOOD)
     assert IssuedToken("opaque", 300.0, "a") == read(GOOD | {"token_type": "bEARER", "scope": "a"})
+    assert IssuedToken("opaque", 300.0, None) == read(GOOD | {"expires_in": "300"})
+    assert IssuedToken("opaque", 0.0, None) == read(GOOD | {"expires_in": 0})
     assert IssuedToken("opaque", 60.0, None) == read({"access_token": "opaque", "token_type": "Bearer"})
 
 
@@ -130,8 +139,10 @@ def test_a_refusal_says_what_the_server_said():
         (GOOD | {"token_type": "DPoP"}, 200),
         (GOOD | {"token_type": None}, 200),
         (GOOD | {"expires_in": True}, 200),
-        (GOOD | {"expires_in": "300"}, 200),
-        (GOOD | {"expires_in": 0}, 200),
+        (GOOD | {"access_token": "a b"}, 200),
+        (GOOD | {"expires_in": "soon"}, 200),
+        (GOOD | {"expires_in": "9" * 5000}, 200),
+        (GOOD | {"expires_in": -1}, 200),
         (GOOD | {"expires_in": float("nan")}, 200),
     ],
 )

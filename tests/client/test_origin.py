@@ -62,6 +62,12 @@ def test_the_default_port_may_be_written():
 @pytest.mark.parametrize(
     "text",
     [
+        "https://b\u00fccher.example",
+        "https://*",
+        "https://a\\b",
+        "https://a:0",
+        "https://a\n",
+        "https://a b",
         "",
         "api.example",
         "http://api.example",

@@ -88,11 +88,41 @@ def test_a_token_that_cannot_work_is_not_sent(api, tokenbind_client, changes, re
     assert events == len(api.kit.monitor.events)
 
 
-@pytest.mark.parametrize("token", ["opaque", "a.b.c", "e30.W10.e30", "\u00e4.b.c"])
+@pytest.mark.parametrize("token", ["opaque", "a.b.c", "e30.W10.e30"])
 def test_an_opaque_token_is_sent(api, tokenbind_client, token):
     """Nothing can be seen of it, so the API decides: 401 here."""
     with api.session(tokenbind_client, lambda: token) as session:
         assert session.get(api.url).status_code in (400, 401)
+
+
+@pytest.mark.parametrize("change", ["{}\n", "{} ", "{}\u00e4", "{}\r\nX: y", "", None, b"bytes"])
+def test_what_is_no_token_is_refused_and_not_quoted(api, tokenbind_client, tokenbind_token, change):
+    """A token read from a file with its line end would be quoted whole in http.client's error."""
+    token = change.format(tokenbind_token) if isinstance(change, str) else change
+    with api.session(tokenbind_client, lambda: token) as session, pytest.raises(ClientError) as caught:
+        session.get(api.url)
+
+    assert Reason.TOKEN_MALFORMED is caught.value.reason
+    assert tokenbind_token not in repr(caught.value) + repr(caught.value.__context__)
+    assert [] == api.headers
+
+
+def test_an_exception_carries_the_request_without_the_token(api, tokenbind_client, tokenbind_token):
+    """Whoever logs it logs no token."""
+    session = api.session(tokenbind_client, lambda: tokenbind_token)
+    with session, pytest.raises(requests.ConnectionError) as caught:
+        session.get(api.url, proxies={"https": "http://127.0.0.1:1"})
+
+    assert "authorization" not in caught.value.request.headers
+
+
+def test_what_is_sent_again_by_a_hook_is_checked_again(api, tokenbind_client, tokenbind_token):
+    """The response's connection is the adapter with its origin check, as HTTPDigestAuth uses it."""
+    with api.session(tokenbind_client, lambda: tokenbind_token) as session:
+        response = session.get(api.url)
+        elsewhere = requests.Request("GET", "https://127.0.0.1:1/").prepare()
+        with pytest.raises(OriginRefused):
+            response.connection.send(elsewhere)
 
 
 def test_a_grant_is_asked_once_while_its_token_is_fresh(api, tokenbind_client):

@@ -256,22 +256,27 @@ def test_exempt_requests_have_no_token(send_asgi, get_asgi, tokenbind_verifier, 
 
 
 @pytest.mark.parametrize(
-    ("root_path", "path", "status"),
+    ("mount", "root_path", "path", "status"),
     [
-        ("", "/v1/health", 200),
-        ("/v1", "/v1/health", 200),  # as uvicorn, and as Starlette mounts
-        ("/v1", "/health", 200),  # as servers that take the mount point out
-        ("/v1/", "/v1/health", 200),
-        ("", "/health", 401),
-        ("/v2", "/v2/health", 401),
-        ("/v2", "/health", 401),
-        ("/v1/health", "/v1/health", 200),
-        ("/v1/health", "/", 401),
-        ("/v1", "/v1health", 401),
-        ("", "/v1health", 200),
+        ("", "", "/v1/health", 200),
+        ("/v1", "/v1", "/v1/health", 200),  # as uvicorn, and as Starlette mounts
+        ("/v1", "/v1", "/health", 200),  # as servers that take the mount point out
+        ("/v1/", "/v1", "/v1/health", 200),
+        ("/v1", "/v1/", "/v1/health", 200),
+        ("", "", "/health", 401),
+        ("/v2", "/v2", "/v2/health", 401),
+        ("/v2", "/v2", "/health", 401),
+        ("/v1/health", "/v1/health", "/v1/health", 200),
+        ("/v1/health", "/v1/health", "/", 401),
+        ("/v1", "/v1", "/v1health", 401),
+        ("", "", "/v1health", 200),
+        ("", "/v1", "/v1/health", 401),  # a mount point that nobody has configured
+        ("", "/v1", "/health", 401),
+        ("/v1", "", "/v1/health", 401),
     ],
 )
-def test_exempt_is_compared_with_the_full_path(root_path, path, status, get_asgi, tokenbind_verifier):
-    """``("GET", "/v1/health")`` is that path only, mount point included, however the server splits it."""
-    guarded = BoundTokenMiddleware(App(), tokenbind_verifier, exempt={("GET", "/v1/health"), ("GET", "/v1health")})
+def test_exempt_is_compared_with_the_full_path(mount, root_path, path, status, get_asgi, tokenbind_verifier):
+    """``("GET", "/v1/health")`` is that path only, below the mount point that is configured, however it is split."""
+    exempt = {("GET", "/v1/health"), ("GET", "/v1health")}
+    guarded = BoundTokenMiddleware(App(), tokenbind_verifier, exempt=exempt, mount=mount)
     assert status == get_asgi(guarded, root_path=root_path, path=path).status

@@ -50,8 +50,8 @@ ROUTES = [
 EXEMPT = {("GET", "/health"), ("GET", "/api/health")}
 
 
-def wrapped(verifier):
-    return BoundTokenMiddleware(Starlette(routes=ROUTES), verifier, exempt=EXEMPT)
+def wrapped(verifier, mount=""):
+    return BoundTokenMiddleware(Starlette(routes=ROUTES), verifier, exempt=EXEMPT, mount=mount)
 
 
 def with_middleware_argument(verifier):
@@ -59,18 +59,18 @@ def with_middleware_argument(verifier):
     return Starlette(routes=ROUTES, middleware=[middleware])
 
 
-def with_add_middleware(verifier):
+def with_add_middleware(verifier, mount=""):
     app = Starlette(routes=ROUTES)
-    app.add_middleware(BoundTokenMiddleware, verifier, exempt=EXEMPT)
+    app.add_middleware(BoundTokenMiddleware, verifier, exempt=EXEMPT, mount=mount)
     return app
 
 
 def mounted_with_add_middleware(verifier):
-    return Starlette(routes=[Mount("/api", app=with_add_middleware(verifier))])
+    return Starlette(routes=[Mount("/api", app=with_add_middleware(verifier, "/api"))])
 
 
 def mounted_and_wrapped(verifier):
-    return Starlette(routes=[Mount("/api", app=wrapped(verifier))])
+    return Starlette(routes=[Mount("/api", app=wrapped(verifier, "/api"))])
 
 
 def mount_within(verifier):

@@ -261,8 +261,11 @@ def test_exempt_requests_have_no_token(get_wsgi, tokenbind_verifier, tokenbind_t
 )
 def test_exempt_is_compared_with_the_full_path(script_name, path_info, status, get_wsgi, tokenbind_verifier):
     """``("GET", "/v1/gut")`` is that path only, mount point included, decoded."""
-    guarded = BoundTokenMiddleware(App(), tokenbind_verifier, exempt={("GET", "/v1/g\u00fct")})
+    mount = script_name.encode("latin-1").decode()
+    guarded = BoundTokenMiddleware(App(), tokenbind_verifier, exempt={("GET", "/v1/g\u00fct")}, mount=mount)
     assert status == get_wsgi(guarded, SCRIPT_NAME=script_name, PATH_INFO=path_info).status
+    unmounted = BoundTokenMiddleware(App(), tokenbind_verifier, exempt={("GET", "/v1/g\u00fct")}, mount="/other")
+    assert 401 == get_wsgi(unmounted, SCRIPT_NAME=script_name, PATH_INFO=path_info).status
 
 
 def test_process_variable_is_no_certificate(

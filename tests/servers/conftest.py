@@ -1,6 +1,7 @@
 """Real uvicorn, configured as on its command line, in a thread of this process; and clients of it."""
 
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPSConnection
 import json
 from socket import socket
 import ssl
@@ -48,6 +49,37 @@ def running(app, options):
         finally:
             server.should_exit = True
             thread.join(DEADLINE_SECONDS)
+
+
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+@pytest.fixture
+def news():
+    """Open a websocket; gives the status of the handshake and, if it is 101, the first text that is sent.
+
+    By hand: on a refused handshake over TLS, the client of `websockets` can wait for its own thread for ever.
+    """
+
+    def news(port, context, headers):
+        connection = HTTPSConnection("127.0.0.1", port, context=context, timeout=DEADLINE_SECONDS)
+        try:
+            connection.request("GET", "/", headers=HANDSHAKE | headers)
+            response = connection.getresponse()
+            if response.status != 101:
+                return response.status, None
+            size = response.fp.read(2)[1]  # RFC 6455 §5.2: one text frame, unmasked
+            size = int.from_bytes(response.fp.read(2), "big") if size == 126 else size
+            return response.status, response.fp.read(size).decode()
+        finally:
+            connection.close()
+
+    return news
 
 
 async def told(scope, receive, send):

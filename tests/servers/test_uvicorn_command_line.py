@@ -9,8 +9,6 @@ import threading
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect as websocket
 
 
 DEADLINE_SECONDS = 20
@@ -79,7 +77,7 @@ def running(command, folder):
     ids=["classes", "install"],
 )
 def test_uvicorn_on_its_command_line(
-    install, options, tmp_path, tls_options, context, bearer, tokenbind_kit, tokenbind_client, tokenbind_stranger
+    install, options, tmp_path, tls_options, news, context, bearer, tokenbind_kit, tokenbind_client, tokenbind_stranger
 ):
     """http and websocket: the owner gets through, thief and nobody do not, and the log says why."""
     (tmp_path / "service.py").write_text(SERVICE.format(install=install))
@@ -93,16 +91,11 @@ def test_uvicorn_on_its_command_line(
         def get(client):
             return httpx.get(f"https://{address}", headers=headers, verify=context(client), trust_env=False)
 
-        def news(client):
-            return websocket(f"wss://{address}", additional_headers=headers, ssl=context(client), proxy=None)
-
         answer = get(tokenbind_client)
         assert (200, tokenbind_client.thumbprint) == (answer.status_code, answer.text)
-        with news(tokenbind_client) as connection:
-            assert tokenbind_client.thumbprint == connection.recv(10)
+        assert (101, tokenbind_client.thumbprint) == news(service.port, context(tokenbind_client), headers)
         references = [get(thief).json()["reference"] for thief in (tokenbind_stranger, None)]
-        with pytest.raises(InvalidStatus):
-            news(tokenbind_stranger)
+        assert (403, None) == news(service.port, context(tokenbind_stranger), headers)
     reasons = re.findall(r"refused with 401, (\w+): .* \(reference (\w+)\)", service.log)
     assert ["certificate_mismatch", "certificate_missing", "certificate_mismatch"] == [reason for reason, _ in reasons]
     assert references == [reference for _, reference in reasons[:2]]

@@ -50,12 +50,12 @@ def test_scopes_that_are_there(bound, scopes):
     [("invoices",), ("invoices:READ",), ("",), ("invoices:read", "admin"), ("invoices:read invoices:write",), ("*",)],
 )
 def test_scopes_that_are_not_there(bound, scopes):
-    """Scopes are compared exactly; one that is missing refuses the request, and the error, which is kept, names all."""
+    """Scopes are compared exactly; one that is missing refuses the request, the error names all, and it is noted."""
     with pytest.raises(InsufficientScope) as caught:
         bound.require_scope(*scopes)
 
     assert (Reason.SCOPE_INSUFFICIENT, scopes) == (caught.value.reason, caught.value.required)
-    assert caught.value is bound.scope_refusal
+    assert scopes == bound.scope_refusal.required
 
 
 def test_repr(bound, tokenbind_kit, tokenbind_client):

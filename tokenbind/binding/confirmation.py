@@ -5,7 +5,8 @@ from __future__ import annotations
 from hmac import compare_digest
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import ConfigurationError, InvalidToken, Reason
+from ..errors import InvalidToken, Reason
+from .moments import seconds_of
 from .peer_certificate import PeerCertificate
 from .thumbprint import X5T_S256, is_thumbprint
 
@@ -128,11 +129,9 @@ class BindingPolicy:
         the signature, audience, expiry and revocation are enforced. From *until* on it is `REQUIRED`.
 
         Raises:
-            ConfigurationError: if *until* has no timezone.
+            ConfigurationError: if *until* is no datetime, or has no timezone.
         """
-        if until.tzinfo is None:
-            raise ConfigurationError("until= needs a timezone: datetime(..., tzinfo=timezone.utc)")
-        return cls("report_only", until.timestamp())
+        return cls("report_only", seconds_of(until, "until="))
 
     def __repr__(self) -> str:
         return f"<BindingPolicy {self.name}>"

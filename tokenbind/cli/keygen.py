@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigurationError
 from ..tokens import SigningKey
@@ -26,14 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     key = SigningKey.generate(arguments.algorithm)
     jwks = {"keys": [key.public_jwk]}
-    if arguments.jwks and Path(arguments.jwks).exists() and not arguments.force:
-        raise ConfigurationError(f"{arguments.jwks} exists; give --force to replace it")
-    write_private(arguments.out, key.to_pem(read_secret(arguments.password_file)), replace=arguments.force)
+    pem = key.to_pem(read_secret(arguments.password_file))
     if arguments.jwks:
-        try:
-            Path(arguments.jwks).write_text(json.dumps(jwks, indent=2) + "\n")
-        except OSError as error:
-            raise ConfigurationError(f"cannot write {arguments.jwks}: {error.strerror}") from None
+        _write_jwks(arguments.jwks, jwks, arguments.out, replace=arguments.force)
+    write_private(arguments.out, pem, replace=arguments.force)
     if arguments.json:
         print_json({"key": arguments.out, "kid": key.kid, "algorithm": key.algorithm, "jwks": jwks})
     elif arguments.jwks:
@@ -41,3 +39,17 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print_json(jwks)
     return 0
+
+
+def _write_jwks(path: str, jwks: dict[str, Any], key_path: str, *, replace: bool) -> None:
+    if os.path.realpath(path) == os.path.realpath(key_path):
+        raise ConfigurationError("--out and --jwks name the same file; give two")
+    if not replace and os.path.lexists(key_path):
+        raise ConfigurationError(f"{key_path} exists; give --force to replace it")
+    try:
+        with Path(path).open("w" if replace else "x") as file:
+            file.write(json.dumps(jwks, indent=2) + "\n")
+    except FileExistsError:
+        raise ConfigurationError(f"{path} exists; give --force to replace it") from None
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None

@@ -25,7 +25,9 @@ def print_facts(facts: Mapping[str, object]) -> None:
     """Print names and values in two columns."""
     width = max(map(len, facts))
     for name, value in facts.items():
-        print(f"{name:<{width}}  {value}")
+        # Claims are somebody's words; a line of theirs must not look like one of ours.
+        shown = (character if character.isprintable() else f"\\x{ord(character):02x}" for character in str(value))
+        print(f"{name:<{width}}  {''.join(shown)}")
 
 
 def read_bytes(path: str) -> bytes:
@@ -52,21 +54,28 @@ def read_certificate(path: str) -> PeerCertificate:
     return PeerCertificate.from_der(data) if data[:1] == b"0" else PeerCertificate.from_pem(data.decode("latin-1"))
 
 
-def read_secret(path: str | None) -> str | None:
-    """The first line of a file, or None without a path.
+def read_secret(path: str | None) -> bytes | None:
+    """The first line of a file, as bytes, or None without a path.
 
     Raises:
-        ConfigurationError: if it cannot be read.
+        ConfigurationError: if it cannot be read, or the line is empty.
     """
-    return None if path is None else read_bytes(path).decode("utf-8", "replace").partition("\n")[0].rstrip("\r")
+    if path is None:
+        return None
+    secret = read_bytes(path).partition(b"\n")[0].rstrip(b"\r")
+    if not secret:
+        raise ConfigurationError(f"the first line of {path} is empty; a password belongs there")
+    return secret
 
 
 def write_private(path: str, data: bytes, *, replace: bool) -> None:
     """Write a file that only its owner can read (0600), from its first byte on.
 
     Raises:
-        ConfigurationError: if it cannot be written, or is there already and *replace* is false.
+        ConfigurationError: if it cannot be written, is there already and *replace* is false, or is no regular file.
     """
+    if os.path.lexists(path) and not (Path(path).is_file() and not Path(path).is_symlink()):
+        raise ConfigurationError(f"{path} is no regular file; give another name")
     temporary = f"{path}.new-{os.getpid()}"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

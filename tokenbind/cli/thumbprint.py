@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..binding import PeerCertificate
 from .output import print_json, read_certificate
 
 
@@ -21,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
             {
                 "file": path,
                 "x5t#S256": certificate.thumbprint,
-                "subject": certificate.x509.subject.rfc4514_string(),
+                "subject": _subject(certificate),
                 "not_after": certificate.not_after.isoformat(),
             }
             for path, certificate in found
@@ -31,3 +32,10 @@ def run(arguments: argparse.Namespace) -> int:
         for path, certificate in found:
             print(certificate.thumbprint if len(found) == 1 else f"{certificate.thumbprint}  {path}")
     return 0
+
+
+def _subject(certificate: PeerCertificate) -> str | None:
+    try:
+        return certificate.x509.subject.rfc4514_string()
+    except Exception:  # noqa: BLE001 - a name that breaks the rules makes cryptography raise one thing or another
+        return None

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     try:
         jwks: Any = json.loads(read_bytes(arguments.jwks))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigurationError(f"{arguments.jwks} is not JSON") from None
     verifier = TokenVerifier(
         issuer=arguments.issuer,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import json
+import re
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -12,6 +14,10 @@ from ..transport.tls_context import Trust, client_context
 
 
 __all__ = ["ClientCredentials", "Grant", "IssuedToken"]
+
+
+# RFC 6750 §2.1. Anything else cannot stand in a header, and http.client would quote it whole in its error.
+is_bearer_token: Callable[[str], object] = re.compile(r"[A-Za-z0-9\-._~+/]+=*").fullmatch
 
 
 class IssuedToken(NamedTuple):
@@ -66,8 +72,8 @@ class ClientCredentials:
         timeout_seconds: float = 10,
     ) -> None:
         for name, url in (("issuer", issuer), ("token_endpoint", token_endpoint)):
-            if urlsplit(url).scheme != "https":
-                raise ConfigurationError(f"{name}= must be an https URL")
+            if not _is_https_url(url):
+                raise ConfigurationError(f"{name}= must be an https URL, without credentials or white space in it")
         if not client_id:
             raise ConfigurationError("client_id= must not be empty")
         client_context(ca)
@@ -121,14 +127,26 @@ def _read_token_response(response: Response) -> IssuedToken:
         raise GrantError(_printable(error), shown, response.status)
     token, kind = members.get("access_token"), members.get("token_type")
     expires_in, scope = members.get("expires_in", 60), members.get("scope")
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
+    if not isinstance(token, str) or not is_bearer_token(token):
         raise _strange("there is no access_token in its answer")
     # RFC 8705 §3 tokens stay "Bearer"; the value is compared without case (RFC 6749 §5.1).
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise _strange("its token_type is not Bearer")
-    if isinstance(expires_in, bool) or not isinstance(expires_in, (int, float)) or not 0 < expires_in < 10**9:
+    if isinstance(expires_in, str) and expires_in.isdecimal():  # some servers send the number as text
+        expires_in = int(expires_in[:10])
+    if isinstance(expires_in, bool) or not isinstance(expires_in, (int, float)) or not 0 <= expires_in < 10**9:
         raise _strange("its expires_in is not a number of seconds")
     return IssuedToken(token, float(expires_in), scope if isinstance(scope, str) else None)
+
+
+def _is_https_url(url: object) -> bool:
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+        parts.port  # noqa: B018 - raises ValueError
+    except ValueError:
+        return False
+    plain = isinstance(url, str) and url.isascii() and url.isprintable() and " " not in url
+    return plain and parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def _strange(what: str) -> ClientError:

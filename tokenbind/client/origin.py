@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError, OriginRefused
 
 
 __all__ = ["Origin"]
+
+
+_is_origin = re.compile(r"https://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]*)?/?", re.IGNORECASE).fullmatch
 
 
 class Origin:
@@ -19,8 +23,11 @@ class Origin:
 
     def __init__(self, text: str) -> None:
         self._host_and_port = _parse(text)
-        if self._host_and_port is None or text.rstrip("/").count("/") != 2 or set(text) & set("?#@"):
-            raise ConfigurationError("origin= must be https with host and port alone, such as 'https://api.example'")
+        if self._host_and_port is None or not _is_origin(text):
+            raise ConfigurationError(
+                "origin= must be https with host and port alone, such as 'https://api.example'; "
+                "an international name in its ASCII form (xn--...)"
+            )
         self._text = text.rstrip("/")
 
     def require(self, url: str) -> None:

@@ -72,8 +72,15 @@ class BoundTokenAdapter(BaseAdapter):
             raise _as_request_exception(error, request) from None
         bound = request.copy()
         bound.headers["Authorization"] = f"Bearer {token}"
-        response = generation.send(bound, stream=stream, timeout=timeout, proxies=dict(proxies or {}))
+        # What comes out, an answer or an exception, carries the caller's request, and never the one with the token.
+        try:
+            response = generation.send(bound, stream=stream, timeout=timeout, proxies=dict(proxies or {}))
+        except requests.RequestException as error:
+            error.request = request
+            raise
         response.request = request
+        # For those that send again through it, such as HTTPDigestAuth.
+        response.connection = self  # type: ignore[assignment]
         return response
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from ..binding import Confirmation
 from ..errors import ClientError, InvalidToken, Reason
 from ..tokens.compact import read_base64url, read_compact, read_json_object
 from ..transport import Identity
-from .grants import Grant
+from .grants import Grant, is_bearer_token
 
 
 __all__ = ["TokenCache", "require_token_of"]
@@ -59,10 +59,16 @@ def require_token_of(token: str, identity: Identity) -> None:
     would fail at the API, or worse, work there without protection.
 
     Raises:
-        ClientError: ``token_unbound``, ``certificate_mismatch``, or why its ``cnf`` is no good.
+        ClientError: ``token_malformed`` if it cannot stand in a header; ``token_unbound``, ``certificate_mismatch``, or
+            why its ``cnf`` is no good.
     """
+    if type(token) is not str or not is_bearer_token(token):
+        raise ClientError(
+            Reason.TOKEN_MALFORMED,
+            "what was given as a token is none: text without white space (RFC 6750 §2.1)",
+        )
     try:
-        claims = read_json_object(read_base64url(read_compact(token.encode("ascii", "replace")).payload))
+        claims = read_json_object(read_base64url(read_compact(token.encode()).payload))
     except InvalidToken:
         return  # not a JWT
     try:

@@ -106,7 +106,7 @@ class TLSConnection:
             raise _source_missing("the connection is plain HTTP: it has no TLS object")
         try:
             der = tls_peer.getpeercert(True)
-        except (ValueError, OSError, AttributeError, TypeError):
+        except Exception:  # noqa: BLE001 - of any library's TLS object
             # The handshake is not done, the connection is closed, or it is no TLS object at all.
             raise _source_missing("the connection has no TLS object that can be asked for its certificate") from None
         verify_mode = getattr(getattr(tls_peer, "context", None), "verify_mode", None)

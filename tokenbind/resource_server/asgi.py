@@ -45,11 +45,18 @@ class BoundTokenMiddleware:
         realm: str = "api",
         required_scopes: Collection[str] = (),
         exempt: Collection[tuple[str, str]] = (),
+        mount: str = "",
         monitor: Monitor | None = None,
     ) -> None:
         self.app = app
         self.guard: ResourceServer = ResourceServer(
-            verifier, peer_source, realm=realm, required_scopes=required_scopes, exempt=exempt, monitor=monitor
+            verifier,
+            peer_source,
+            realm=realm,
+            required_scopes=required_scopes,
+            exempt=exempt,
+            mount=mount,
+            monitor=monitor,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,34 +82,38 @@ class BoundTokenMiddleware:
             await self._call_http(guarded, receive, send, token)
 
     async def _call_http(self, scope: Scope, receive: Receive, send: Send, token: BoundToken) -> None:
-        started = refused = False
-
-        async def refuse(error: InsufficientScope) -> None:
-            nonlocal refused
-            refused = True
-            self.guard.report(error, token)
-            await _refuse(self.guard.refusal(error), "http", receive, send)
+        started = False
+        held: list[MutableMapping[str, Any]] = []
 
         async def send_private(message: MutableMapping[str, Any]) -> None:
             nonlocal started
-            if refused:
-                return
             if message["type"] == "http.response.start":
+                message = {**message, "headers": _private(message.get("headers", ()))}
                 if message["status"] == 500 and token.scope_refusal is not None:
-                    # A framework that answers 500 to every error, and then lets it pass, such as Starlette.
-                    await refuse(token.scope_refusal)
+                    # Frameworks answer 500 to every error before they let it pass, if they do: so wait for it.
+                    held.append(message)
                     return
                 started = True
-                message = {**message, "headers": _private(message.get("headers", ()))}
-            await send(message)
+            if held:
+                held.append(message)
+            else:
+                await send(message)
 
+        refused = None
         try:
             await self.app(scope, receive, send_private)
+            refused = token.scope_refusal if held else None
         except InsufficientScope as error:
             if started:
                 raise
-            if not refused:
-                await refuse(error)
+            refused = error
+        except BaseException:
+            for message in held:
+                await send(message)
+            raise
+        if refused is not None:
+            self.guard.report(refused, token)
+            await _refuse(self.guard.refusal(refused), "http", receive, send)
 
     async def _call_websocket(self, scope: Scope, receive: Receive, send: Send, token: BoundToken) -> None:
         try:
@@ -119,10 +130,12 @@ async def authenticate(guard: ResourceServer, scope: Scope) -> BoundToken | None
     Raises:
         InvalidRequest, InvalidToken, InsufficientScope, Unavailable: see `ResourceServer.authenticate`.
     """
-    headers = scope["headers"]
+    headers = list(scope["headers"])
+    mount = scope.get("root_path", "")
     presented = guard.prepare(
         None if scope["type"] == "websocket" else scope["method"],
-        _full_path(scope),
+        mount,
+        _full_path(mount, scope["path"]),
         scope.get("query_string", b""),
         [value for name, value in headers if name == b"authorization"],
         [value for name, value in headers if name == b"early-data"],
@@ -131,11 +144,9 @@ async def authenticate(guard: ResourceServer, scope: Scope) -> BoundToken | None
     return None if presented is None else guard.finish(await guard.verifier.verify_async(*presented))
 
 
-def _full_path(scope: Scope) -> str:
+def _full_path(mount: str, path: str) -> str:
     """The path with the mount point, which some servers and frameworks leave in ``path`` and others take out."""
-    root: str = scope.get("root_path", "")
-    path: str = scope["path"]
-    return path if not root or path == root or path.startswith(root.rstrip("/") + "/") else root + path
+    return path if path == mount or path.startswith(mount.rstrip("/") + "/") else mount + path
 
 
 def _private(headers: Any) -> list[tuple[bytes, bytes]]:

@@ -73,8 +73,10 @@ class Challenge:
                 f'error_description="{description} (reference {error.reference})"',
             ]
         scopes = error.required if isinstance(error, InsufficientScope) else self._required_scopes
-        if scopes and error.status != 400:
-            parameters.append(f'scope="{" ".join(scopes)}"')
+        # What an application asks for may be made of what the client sent, and must not become more parameters.
+        scope = " ".join(scope for scope in scopes if _is_scope_token(scope))
+        if scope and error.status != 400:
+            parameters.append(f'scope="{scope}"')
         return "Bearer " + ", ".join(parameters)
 
 

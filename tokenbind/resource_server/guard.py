@@ -53,6 +53,8 @@ class ResourceServer:
         required_scopes: Scopes that every request needs.
         exempt: Pairs of method and full path, such as ``{("GET", "/health")}``, that need no token. Both are compared
             exactly; the path as decoded, mount point included. A websocket handshake's method is ``"WEBSOCKET"``.
+        mount: Where this application is mounted (``root_path``, ``SCRIPT_NAME``), such as ``"/api"``. Under any other
+            mount point nothing is exempt: some servers let the client choose it with a header.
         monitor: Told of the refusals that no verifier sees; default: the verifier's own.
 
     Raises:
@@ -67,6 +69,7 @@ class ResourceServer:
         realm: str = "api",
         required_scopes: Collection[str] = (),
         exempt: Collection[tuple[str, str]] = (),
+        mount: str = "",
         monitor: Monitor | None = None,
     ) -> None:
         if isinstance(verifier, type) or not callable(getattr(verifier, "verify", None)):
@@ -80,11 +83,14 @@ class ResourceServer:
                 raise ConfigurationError('exempt= takes pairs of method and path, such as {("GET", "/health")}')
             if pair[0] != pair[0].upper() or pair[1][:1] != "/":
                 raise ConfigurationError('exempt= takes pairs of METHOD and /path, such as {("GET", "/health")}')
+        if not isinstance(mount, str) or mount[:1] not in ("", "/"):
+            raise ConfigurationError('mount= must be the path of a mount point, such as "/api"')
         self.verifier = verifier
         self.peer_source: PeerSource = TLSConnection() if peer_source is None else peer_source
         self._required_scopes = tuple(required_scopes)
         self._challenge = Challenge(realm, self._required_scopes)
         self._exempt = frozenset(exempt)
+        self._mount = _stripped(mount)
         self._monitor = verifier.monitor if monitor is None else monitor
         self._source_missing_logged = False
 
@@ -133,6 +139,7 @@ class ResourceServer:
     def prepare(
         self,
         method: str | None,
+        mount: str,
         path: str,
         query: bytes,
         authorization: Sequence[bytes],
@@ -143,6 +150,7 @@ class ResourceServer:
 
         Args:
             method, path, query: As for `authenticate`.
+            mount: The mount point, as the server says; *path* has it in front.
             authorization, early_data: The values of every header of that name.
             peer: Asks the peer source.
 
@@ -150,7 +158,7 @@ class ResourceServer:
             InvalidRequest, InvalidToken, Unavailable: see `authenticate`.
         """
         # A request can have the method WEBSOCKET; it must not pass for a handshake.
-        if method != WEBSOCKET and (method or WEBSOCKET, path) in self._exempt:
+        if method != WEBSOCKET and (method or WEBSOCKET, path) in self._exempt and _stripped(mount) == self._mount:
             return None
         try:
             # RFC 8470 §5.2: early data can be replayed by whoever recorded it, and proves no key.
@@ -215,12 +223,17 @@ class ResourceServer:
         fields = list(headers)
         return self.prepare(
             method,
+            self._mount,
             path,
             query,
             [value for name, value in fields if name.lower() == b"authorization"],
             [value for name, value in fields if name.lower() == b"early-data"],
             lambda: self.peer_source.from_request(fields, socket_peer=socket_peer, tls_peer=tls_peer),
         )
+
+
+def _stripped(mount: str) -> str:
+    return mount.rstrip("/")
 
 
 def _bearer_token(authorization: Sequence[bytes]) -> bytes:

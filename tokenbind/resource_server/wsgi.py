@@ -42,11 +42,18 @@ class BoundTokenMiddleware:
         realm: str = "api",
         required_scopes: Collection[str] = (),
         exempt: Collection[tuple[str, str]] = (),
+        mount: str = "",
         monitor: Monitor | None = None,
     ) -> None:
         self.app = app
         self.guard: ResourceServer = ResourceServer(
-            verifier, peer_source, realm=realm, required_scopes=required_scopes, exempt=exempt, monitor=monitor
+            verifier,
+            peer_source,
+            realm=realm,
+            required_scopes=required_scopes,
+            exempt=exempt,
+            mount=mount,
+            monitor=monitor,
         )
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -67,7 +74,10 @@ class BoundTokenMiddleware:
             getattr(body, "close", lambda: None)()
             return self._refuse_scope(start.refused, start)
         # A generator has not run yet. Nothing else is wrapped: servers know lists and file wrappers by their type.
-        return self._iterate(body, start) if isinstance(body, Generator) else body
+        if isinstance(body, Generator):
+            return self._iterate(body, start)
+        start.final = True
+        return body
 
     def _iterate(self, body: Generator[bytes, Any, Any], start: _Start) -> Iterable[bytes]:
         yielded = False
@@ -105,6 +115,7 @@ class _Start:
     Attributes:
         called: Whether the application has started an answer.
         refused: What `BoundToken.require_scope` raised, if it left the application, or if that made a 500 of it.
+        final: Whether it is too late to answer in the application's stead.
     """
 
     def __init__(self, start_response: StartResponse, token: BoundToken) -> None:
@@ -112,16 +123,17 @@ class _Start:
         self.token = token
         self.called = False
         self.refused: InsufficientScope | None = None
+        self.final = False
 
-    def __call__(self, status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-        if self.token.scope_refusal is not None and status.startswith("500"):
+    def __call__(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        if self.token.scope_refusal is not None and status.startswith("500") and not self.final:
             self.refused = self.token.scope_refusal
             return lambda _data: None
         self.called = True
         value = cache_control_to_add(value for name, value in headers if name.lower() == "cache-control")
         if value is not None:
             headers = [*headers, ("cache-control", value)]
-        return self.start_response(status, headers, *exc_info)
+        return self.start_response(status, headers, *([exc_info] if exc_info else []))
 
 
 def authenticate(guard: ResourceServer, environ: Environ) -> BoundToken | None:
@@ -130,9 +142,11 @@ def authenticate(guard: ResourceServer, environ: Environ) -> BoundToken | None:
     Raises:
         InvalidRequest, InvalidToken, InsufficientScope, Unavailable: see `ResourceServer.authenticate`.
     """
+    mount = environ.get("SCRIPT_NAME", "")
     presented = guard.prepare(
         environ["REQUEST_METHOD"],
-        _text(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")),
+        _text(mount),
+        _text(mount + environ.get("PATH_INFO", "")),
         environ.get("QUERY_STRING", "").encode("latin-1", "replace"),
         _values(environ, "HTTP_AUTHORIZATION"),
         _values(environ, "HTTP_EARLY_DATA"),

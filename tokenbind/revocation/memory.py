@@ -8,7 +8,8 @@ from threading import Lock
 from time import time
 
 from ..binding import parse_thumbprint
-from ..errors import ConfigurationError, InvalidToken, Reason
+from ..binding.moments import seconds_of
+from ..errors import InvalidToken, Reason
 from .protocol import RevocableToken
 
 
@@ -37,7 +38,7 @@ class MemoryRevocation:
 
     def revoke_token(self, issuer: str, token_id: str, *, expires_at: datetime) -> None:
         """Refuse one token from now on; a day after *expires_at* (aware), past any leeway, the entry is dropped."""
-        self._extend(self._tokens, (issuer, token_id), _seconds(expires_at) + 86_400)
+        self._extend(self._tokens, (issuer, token_id), seconds_of(expires_at, "expires_at=") + 86_400)
         with self._writing:
             if len(self._tokens) % _PRUNE_EVERY == 0:
                 now = self._clock()
@@ -46,11 +47,11 @@ class MemoryRevocation:
 
     def revoke_client(self, issuer: str, client_id: str, *, issued_before: datetime) -> None:
         """Refuse the tokens that *issuer* gave to *client_id* before *issued_before* (aware)."""
-        self._extend(self._clients, (issuer, client_id), _seconds(issued_before) + self._tolerance)
+        self._extend(self._clients, (issuer, client_id), seconds_of(issued_before, "issued_before=") + self._tolerance)
 
     def revoke_subject(self, issuer: str, subject: str, *, issued_before: datetime) -> None:
         """Refuse the tokens that *issuer* gave for *subject* before *issued_before* (aware)."""
-        self._extend(self._subjects, (issuer, subject), _seconds(issued_before) + self._tolerance)
+        self._extend(self._subjects, (issuer, subject), seconds_of(issued_before, "issued_before=") + self._tolerance)
 
     def revoke_certificate(self, thumbprint: str) -> None:
         """Refuse every token that is bound to, or presented with, this certificate, of any issuer.
@@ -83,9 +84,3 @@ class MemoryRevocation:
 
 def _revoked(what: str) -> InvalidToken:
     return InvalidToken(Reason.TOKEN_REVOKED, f"the {what} is revoked")
-
-
-def _seconds(moment: datetime) -> float:
-    if moment.tzinfo is None:
-        raise ConfigurationError("a datetime here needs a timezone: datetime(..., tzinfo=timezone.utc)")
-    return moment.timestamp()

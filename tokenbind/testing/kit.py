@@ -53,6 +53,7 @@ class ClientCertificate:
         """Write ``NAME.pem`` and ``NAME.key`` (0600) into *folder*; returns both paths."""
         certificate, key = Path(folder, f"{self.name}.pem"), Path(folder, f"{self.name}.key")
         certificate.write_text(self.pem)
+        key.unlink(missing_ok=True)
         key.touch(mode=0o600)
         key.write_bytes(self.key_pem)
         return certificate, key

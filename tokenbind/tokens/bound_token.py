@@ -41,7 +41,7 @@ class BoundToken:
         self._token = token
         self._thumbprint = thumbprint
         self._binding_refusal = binding_refusal
-        self._scope_refusal: InsufficientScope | None = None
+        self._scope_refusal: tuple[str, ...] | None = None
 
     @property
     def thumbprint(self) -> str | None:
@@ -109,13 +109,13 @@ class BoundToken:
         """
         required = (scope, *more)
         if not self._token.scopes.issuperset(required):
-            self._scope_refusal = InsufficientScope(required)
-            raise self._scope_refusal
+            self._scope_refusal = required
+            raise InsufficientScope(required)
 
     @property
     def scope_refusal(self) -> InsufficientScope | None:
-        """For adapters: what `require_scope` raised last, if anything. Frameworks make a 500 of it on its way out."""
-        return self._scope_refusal
+        """For adapters: what `require_scope` raised last, made anew. Frameworks make a 500 of it on its way out."""
+        return None if self._scope_refusal is None else InsufficientScope(self._scope_refusal)
 
     def __repr__(self) -> str:
         proof = f"bound to {self._thumbprint}" if self._thumbprint else "NOT bound"

@@ -2,29 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from ..binding import Confirmation
-from ..errors import InvalidToken, Reason
+from ..errors import ConfigurationError, InvalidToken, Reason
 from .bound_token import VerifiedToken
 from .compact import read_json_object
 from .profile import AccessTokenProfile
 
 
-__all__ = ["ClaimsPolicy", "read_claims"]
+__all__ = ["ClaimsPolicy", "claims_policy", "read_claims", "require_leeway"]
 
+_LEEWAY_LIMIT_SECONDS = 60  # FAPI 2.0 §5.3.2.1-13: more than 60 seconds in the future "shall be rejected"
 _NO_SCOPES: frozenset[str] = frozenset()
 _LATEST = 253_402_300_799  # the last second that a datetime can hold
 
 
 class ClaimsPolicy(NamedTuple):
-    """What the claims are held against. Leeways and lifetimes are in seconds."""
+    """What the claims are held against. Leeways and lifetimes are in seconds.
+
+    `further_claims` are those that the profile requires, and that are not read for anything else.
+    """
 
     issuer: str
     audience: frozenset[str]
     profile: AccessTokenProfile
+    further_claims: frozenset[str]
     not_before_leeway: float
     max_lifetime: float
+
+
+def claims_policy(
+    issuer: str,
+    audience: str | Collection[str],
+    profile: AccessTokenProfile,
+    not_before_leeway: float,
+    max_lifetime: float,
+) -> ClaimsPolicy:
+    """Check what the caller has given, and put it together.
+
+    Raises:
+        ConfigurationError: if something cannot be right.
+    """
+    audiences = list(audience) if isinstance(audience, Collection) and not isinstance(audience, str) else [audience]
+    if not issuer or not isinstance(issuer, str):
+        raise ConfigurationError("issuer= must be the exact iss of the tokens, such as 'https://as.example'")
+    if not audiences or not all(isinstance(name, str) and name for name in audiences):
+        raise ConfigurationError("audience= must name this resource server, such as 'https://api.example'")
+    if not isinstance(profile, AccessTokenProfile):
+        raise ConfigurationError("profile= must be an AccessTokenProfile")
+    require_leeway(not_before_leeway, "not_before_leeway_seconds=")
+    if not isinstance(max_lifetime, (int, float)) or not max_lifetime > 0:
+        raise ConfigurationError("max_lifetime_seconds= must be a positive number")
+    further = profile.required_claims - {"sub", profile.client_claim, profile.token_id_claim}
+    return ClaimsPolicy(issuer, frozenset(audiences), profile, further, not_before_leeway, max_lifetime)
+
+
+def require_leeway(seconds: object, name: str) -> None:
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds <= _LEEWAY_LIMIT_SECONDS:
+        raise ConfigurationError(f"{name} must be from 0 to {_LEEWAY_LIMIT_SECONDS}")
 
 
 def read_claims(payload: bytes, policy: ClaimsPolicy, now: float) -> VerifiedToken:
@@ -52,6 +89,9 @@ def read_claims(payload: bytes, policy: ClaimsPolicy, now: float) -> VerifiedTok
         )
     if not claims.keys() >= profile.required_claims:
         raise _missing(min(profile.required_claims - claims.keys()))
+    for name in policy.further_claims:
+        if claims[name] in (None, ""):
+            raise _missing(name)
     scope = get(profile.scope_claim, "")
     if type(scope) is not str:
         raise InvalidToken(Reason.CLAIM_MALFORMED, f"{profile.scope_claim} is not a string")

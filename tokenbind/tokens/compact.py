@@ -19,6 +19,9 @@ __all__ = ["CompactToken", "Header", "base64url", "read_base64url", "read_compac
 #: A token of more bytes than this is refused before anything of it is looked at.
 MAX_TOKEN_BYTES = 16_384
 
+# Claims are read again wherever the application asks for them, and must not exhaust the stack there.
+_MAX_DEPTH = 32
+
 _ENCODE = bytes.maketrans(b"+/", b"-_")
 # Standard base64 of base64url; what is not in the base64url alphabet becomes "!", which a2b_base64 refuses.
 _DECODE = bytes(
@@ -118,16 +121,35 @@ def read_json_object(data: bytes) -> dict[str, Any]:
     Raises:
         InvalidToken: ``token_malformed``.
     """
+    value: Any = None
     try:
         text = data.decode().strip(" \t\r\n")
         value, end = _decode_json(text)
-        if "\\u" in text:  # an escape can smuggle in a lone surrogate, which fails later, wherever it is encoded
+        if end != len(text):
+            value = None
+        elif "\\u" in text:  # an escape can smuggle in a lone surrogate, which fails later, wherever it is encoded
             _refuse_lone_surrogates(value)
     except (ValueError, RecursionError):  # ValueError: UTF-8, JSON, duplicates, integers of too many digits
-        raise malformed("a part is not strict JSON") from None
-    if type(value) is not dict or end != len(text):
-        raise malformed("a part is not one JSON object")
+        value = None
+    # Raised here, and not in the handler: the error in there quotes the input, and would be this one's context.
+    many = data.count(b"{") + data.count(b"[") > _MAX_DEPTH  # fewer cannot be deeper
+    if type(value) is not dict or (many and _depth(value) > _MAX_DEPTH):
+        raise malformed("a part is not one strict JSON object")
     return value
+
+
+def _depth(value: Any) -> int:
+    """How deep containers are nested, without recursion."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [
+            item
+            for container in level
+            for item in (container.values() if type(container) is dict else container)
+            if type(item) in (dict, list)
+        ]
+    return depth
 
 
 def _refuse_lone_surrogates(value: object) -> None:
@@ -154,5 +176,12 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("a number that no float can hold")
+    return number
+
+
 _TEXT_OR_ABSENT = (str, type(None))
-_decode_json = JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).raw_decode
+_decode_json = JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite).raw_decode

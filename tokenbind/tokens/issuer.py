@@ -11,8 +11,9 @@ from time import time
 from typing import Any, Protocol
 
 from ..binding import Confirmation, PeerCertificate
+from ..binding.moments import seconds_of
 from ..errors import ConfigurationError, InvalidRequest, Reason
-from .compact import base64url
+from .compact import MAX_TOKEN_BYTES, base64url
 
 
 __all__ = ["Signer", "TokenIssuer"]
@@ -165,6 +166,8 @@ class TokenIssuer:
             raise ConfigurationError("client_id=, subject= and audience= must be strings that are not empty")
         if not all(isinstance(text, str) and _is_scope(text) for text in scopes):
             raise ConfigurationError("scope= must be printable ASCII scopes with single spaces between (RFC 6749 §3.3)")
+        if claims and not all(isinstance(name, str) for name in claims):
+            raise ConfigurationError("claims= must have names that are strings")
         if claims and not _RESERVED.isdisjoint(claims):
             taken = ", ".join(sorted(_RESERVED.intersection(claims)))
             raise ConfigurationError(f"claims= must not have {taken}: the issuer alone decides on it")
@@ -187,6 +190,8 @@ class TokenIssuer:
             raise ConfigurationError("claims= must be plain JSON values") from None
         message = self._header + base64url(payload)
         token = message + b"." + base64url(self._key.sign(message))
+        if len(token) > MAX_TOKEN_BYTES:
+            raise ConfigurationError(f"claims= make the token longer than {MAX_TOKEN_BYTES} bytes")
         return token.decode(), expires_at - now, " ".join(scopes)
 
 
@@ -199,16 +204,16 @@ def _expires_at(peer: PeerCertificate, now: int, lifetime: int, unsafe_not_after
     """``exp``: a token must not outlive the certificate that proves it (RFC 8705 §6.3)."""
     if type(lifetime) is not int or not 0 < lifetime <= _MAX_LIFETIME_SECONDS:
         raise ConfigurationError(f"lifetime= is in whole seconds, from 1 to {_MAX_LIFETIME_SECONDS}")
-    not_after = peer.not_after if peer.der is not None else unsafe_not_after
-    if not_after is None:
+    if peer.der is not None:
+        end = int(peer.not_after.timestamp())
+    elif unsafe_not_after is not None:
+        end = int(seconds_of(unsafe_not_after, "unsafe_not_after="))
+    else:
         raise InvalidRequest(
             Reason.CERTIFICATE_INCOMPLETE,
             "only the thumbprint is known, so nothing says how long the certificate lives; "
             "give the certificate, or unsafe_not_after=",
         )
-    if not_after.tzinfo is None:
-        raise ConfigurationError("unsafe_not_after= needs a timezone: datetime(..., tzinfo=timezone.utc)")
-    end = int(not_after.timestamp())
     if end <= now:
         raise InvalidRequest(Reason.CERTIFICATE_EXPIRED, "the certificate has expired, no token can be bound to it")
     return min(now + lifetime, end)

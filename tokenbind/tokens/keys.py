@@ -15,6 +15,7 @@ from .compact import base64url
 __all__ = ["KeySet", "KeySource", "SigningKey", "VerificationKey"]
 
 _RSA_BITS = 2048  # of generated keys: the length that FAPI 2.0 asks for, and a third of the signing time of 3072
+_MAX_PASSWORD_BYTES = 1023  # of OpenSSL
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
@@ -81,14 +82,15 @@ class SigningKey:
         """
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+        key: Any = None
         try:
-            data = pem.encode() if isinstance(pem, str) else pem
-            secret = password.encode() if isinstance(password, str) else password
-            key = load_pem_private_key(data, secret)
-        except Exception:  # noqa: BLE001 - whatever it was, its text may quote the input
+            key = load_pem_private_key(_encoded(pem), None if password is None else _encoded(password))
+        except Exception:  # noqa: BLE001, S110 - whatever it was may quote the input, and must not be our context
+            pass
+        if key is None:
             raise ConfigurationError(
                 "the signing key is no PEM private key that can be read; if it is encrypted, check password="
-            ) from None
+            )
         return cls(key, kid=kid, algorithm=algorithm)
 
     @property
@@ -107,11 +109,19 @@ class SigningKey:
         return dict(self._public_jwk)
 
     def to_pem(self, password: str | bytes | None = None) -> bytes:
-        """The private key as PKCS#8 PEM, encrypted if there is a password. This is the secret itself."""
+        """The private key as PKCS#8 PEM, encrypted if there is a password. This is the secret itself.
+
+        Raises:
+            ConfigurationError: if the password is empty, or longer than 1023 bytes.
+        """
         from cryptography.hazmat.primitives import serialization
 
-        secret = password.encode() if isinstance(password, str) else password
-        encryption = serialization.BestAvailableEncryption(secret) if secret else serialization.NoEncryption()
+        encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+        if password is not None:
+            secret = _encoded(password)
+            if not 0 < len(secret) <= _MAX_PASSWORD_BYTES:
+                raise ConfigurationError(f"a password has 1 to {_MAX_PASSWORD_BYTES} bytes; None is for no encryption")
+            encryption = serialization.BestAvailableEncryption(secret)
         pem: bytes = self._private_key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
         )
@@ -215,6 +225,10 @@ class KeySet:
     async def find_async(self, kid: str | None, algorithm: str) -> VerificationKey:
         """The same, at once: nothing is fetched."""
         return self.find(kid, algorithm)
+
+
+def _encoded(text: str | bytes) -> bytes:
+    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
 
 
 def jwk_thumbprint(jwk: Mapping[str, str]) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Collection
+from typing import NamedTuple, Self
+
+from ..errors import ConfigurationError
 
 
 __all__ = ["AccessTokenProfile"]
@@ -34,6 +37,30 @@ class AccessTokenProfile(_Profile):
     __slots__ = ()
 
     RFC9068: AccessTokenProfile
+
+    def __new__(
+        cls,
+        *,
+        name: str,
+        types: Collection[str],
+        required_claims: Collection[str],
+        client_claim: str,
+        token_id_claim: str,
+        scope_claim: str,
+    ) -> Self:
+        """
+        Raises:
+            ConfigurationError: if there is no type, or something is not what it must be.
+        """
+        for texts in (types, required_claims):
+            if isinstance(texts, str) or not all(isinstance(text, str) and text for text in texts):
+                raise ConfigurationError('types= and required_claims= take collections of names, such as {"at+jwt"}')
+        if not types or any(text != text.lower() for text in types):
+            raise ConfigurationError('types= must have one type or more, in lower case, such as {"at+jwt"}')
+        if not all(isinstance(text, str) and text for text in (name, client_claim, token_id_claim, scope_claim)):
+            raise ConfigurationError("name= and the names of claims must be strings that are not empty")
+        fields = name, frozenset(types), frozenset(required_claims), client_claim, token_id_claim, scope_claim
+        return super().__new__(cls, *fields)
 
 
 AccessTokenProfile.RFC9068 = AccessTokenProfile(

@@ -14,7 +14,7 @@ from ..monitoring import Accepted, Monitor, Refused, emit
 from ..revocation import Revocation
 from .algorithms import ALGORITHMS, DEFAULT_ALGORITHMS, canonical_algorithms
 from .bound_token import BoundToken, VerifiedToken
-from .claims import ClaimsPolicy, read_claims
+from .claims import claims_policy, read_claims, require_leeway
 from .compact import MAX_TOKEN_BYTES, CompactToken, Header, malformed, read_base64url, read_compact, read_header
 from .keys import KeySource, VerificationKey
 from .profile import AccessTokenProfile
@@ -24,7 +24,6 @@ from .verified_cache import VerifiedCache
 __all__ = ["TokenVerifier", "Verifier"]
 
 _HEADERS_REMEMBERED = 64
-_LEEWAY_LIMIT_SECONDS = 60  # FAPI 2.0 §5.3.2.1-13: more than 60 seconds in the future "shall be rejected"
 
 
 class Verifier(Protocol):
@@ -91,30 +90,16 @@ class TokenVerifier:
         Raises:
             ConfigurationError: if an argument cannot be right.
         """
-        one = isinstance(audience, str) or not isinstance(audience, Collection)
-        audiences: list[str] = [audience] if one else list(audience)  # type: ignore[list-item]
-        if not issuer or not isinstance(issuer, str):
-            raise ConfigurationError("issuer= must be the exact iss of the tokens, such as 'https://as.example'")
-        if not audiences or not all(isinstance(name, str) and name for name in audiences):
-            raise ConfigurationError("audience= must name this resource server, such as 'https://api.example'")
         if not all(callable(getattr(keys, name, None)) for name in ("find", "find_async")):
             raise ConfigurationError("keys= must be a KeySet, such as KeySet.from_jwks({...})")
-        for name, leeway in (("not_before", not_before_leeway_seconds), ("expiry", expiry_leeway_seconds)):
-            if not isinstance(leeway, (int, float)) or not 0 <= leeway <= _LEEWAY_LIMIT_SECONDS:
-                raise ConfigurationError(f"{name}_leeway_seconds= must be from 0 to {_LEEWAY_LIMIT_SECONDS}")
-        if not isinstance(max_lifetime_seconds, (int, float)) or not max_lifetime_seconds > 0:
-            raise ConfigurationError("max_lifetime_seconds= must be a positive number")
         if not isinstance(cache_size, int) or cache_size < 0:
             raise ConfigurationError("cache_size= must be a whole number: 0 for no cache, or more")
-        if not isinstance(binding, BindingPolicy) or not isinstance(profile, AccessTokenProfile):
-            raise ConfigurationError("binding= must be a BindingPolicy, and profile= an AccessTokenProfile")
-        self._claims = ClaimsPolicy(
-            issuer,
-            frozenset(audiences),
-            profile,
-            not_before_leeway_seconds,
-            max_lifetime_seconds,
-        )
+        for plugged, name in ((revocation, "check"), (monitor, "record")):
+            if plugged is not None and not callable(getattr(plugged, name, None)):
+                raise ConfigurationError("revocation= must have the method check, and monitor= the method record")
+        _require_policy(binding)
+        require_leeway(expiry_leeway_seconds, "expiry_leeway_seconds=")
+        self._claims = claims_policy(issuer, audience, profile, not_before_leeway_seconds, max_lifetime_seconds)
         self._expiry_leeway = expiry_leeway_seconds
         self._keys = keys
         self._algorithms = canonical_algorithms(algorithms)
@@ -132,6 +117,7 @@ class TokenVerifier:
 
     def with_binding(self, policy: BindingPolicy) -> TokenVerifier:
         """The same verifier under another binding policy; keys, cache, revocation and monitor are shared."""
+        _require_policy(policy)
         other = copy(self)
         other._binding = policy
         return other
@@ -214,8 +200,9 @@ class TokenVerifier:
             if len(self._headers) >= _HEADERS_REMEMBERED:
                 self._headers.clear()
             self._headers[compact.header] = header
-        verified = read_claims(payload, self._claims, self._clock())
-        if self._cache is not None:
+        now = self._clock()
+        verified = read_claims(payload, self._claims, now)
+        if self._cache is not None and now < verified.expires_at:
             self._cache.put(digest, verified)
         return verified
 
@@ -223,7 +210,7 @@ class TokenVerifier:
         """What is decided anew at every call."""
         now = self._clock()
         # RFC 7519 §4.1.4: "the current date/time MUST be before the expiration date/time".
-        if now >= token.expires_at + self._expiry_leeway:
+        if not now < token.expires_at + self._expiry_leeway:
             raise InvalidToken(Reason.TOKEN_EXPIRED, f"the token expired {now - token.expires_at:.0f} seconds ago")
         if self._revocation is not None:
             self._revocation.check(token, None if peer is None else peer.thumbprint)
@@ -267,13 +254,16 @@ class TokenVerifier:
         emit(self._monitor, event)
 
 
+def _require_policy(policy: object) -> None:
+    if not isinstance(policy, BindingPolicy):
+        raise ConfigurationError("the binding policy must be a BindingPolicy, such as BindingPolicy.REQUIRED")
+
+
 def _as_bytes(token: object) -> bytes:
-    try:
-        data = token.encode("ascii") if type(token) is str else token
-    except UnicodeEncodeError:
-        raise malformed("it is not ASCII") from None
-    if type(data) is not bytes:
-        raise malformed("it is neither str nor bytes")
-    if len(data) > MAX_TOKEN_BYTES:
+    if type(token) is str and token.isascii():  # asked, because a UnicodeEncodeError would carry the token along
+        token = token.encode()
+    if type(token) is not bytes:
+        raise malformed("it is neither ASCII text nor bytes")
+    if len(token) > MAX_TOKEN_BYTES:
         raise malformed(f"it is longer than {MAX_TOKEN_BYTES} bytes")
-    return data
+    return token

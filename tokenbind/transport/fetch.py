@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http.client import HTTPException
+from socket import SHUT_RDWR
 import ssl
+from threading import Timer
 from time import monotonic
 from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 import urllib3
+from urllib3.connection import HTTPSConnection
 
 from ..errors import TokenBindError
 
@@ -44,29 +49,41 @@ def fetch(
     Raises:
         FetchError: if the URL is not https, or there is no complete answer within the bounds.
     """
-    if not url.startswith("https://"):
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
         raise FetchError(f"refusing to fetch {url!r}: it is not https")
     deadline = monotonic() + timeout_seconds
+    connection = HTTPSConnection(parts.hostname, parts.port, ssl_context=context, timeout=timeout_seconds)
+    # A socket's timeout begins anew with every byte, so a server that drips could hold us for ever.
+    watchdog = Timer(timeout_seconds, _shut, [connection])
+    watchdog.daemon = True
     try:
-        with urllib3.PoolManager(ssl_context=context, retries=False, timeout=timeout_seconds) as pool:
-            answer = pool.request(
-                method,
-                url,
-                body=body,
-                headers={"accept": "application/json", "accept-encoding": "identity", **(headers or {})},
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-            )
-            if answer.headers.get("content-encoding", "identity") != "identity":
-                raise FetchError(f"{url} answered with a content encoding, though asked not to")
-            data = b""
-            while chunk := answer.read1(max_bytes + 1 - len(data)):
-                data += chunk
-                if len(data) > max_bytes:
-                    raise FetchError(f"{url} answered with more than {max_bytes} bytes")
-                if monotonic() > deadline:
-                    raise FetchError(f"{url} did not finish its answer within {timeout_seconds:g} seconds")
-            return Response(answer.status, answer.headers, data)
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise FetchError(f"{url} cannot be reached: {type(error).__name__}") from None
+        connection.connect()
+        watchdog.interval = max(0.0, deadline - monotonic())
+        watchdog.start()
+        target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        fields = {"accept": "application/json", "accept-encoding": "identity", **(headers or {})}
+        connection.request(method, target, body=body, headers=fields, preload_content=False, decode_content=False)
+        answer = connection.getresponse()
+        if answer.headers.get("content-encoding", "identity") != "identity":
+            raise FetchError(f"{url} answered with a content encoding, though asked not to")
+        data = answer.read(max_bytes + 1)
+        if monotonic() >= deadline:
+            raise FetchError(f"{url} did not answer within {timeout_seconds:g} seconds")
+        if len(data) > max_bytes:
+            raise FetchError(f"{url} answered with more than {max_bytes} bytes")
+        return Response(answer.status, answer.headers, data)
+    except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
+        late = f" within {timeout_seconds:g} seconds" if monotonic() >= deadline else ""
+        raise FetchError(f"{url} cannot be reached{late}: {type(error).__name__}") from None
+    finally:
+        watchdog.cancel()
+        connection.close()
+
+
+def _shut(connection: HTTPSConnection) -> None:
+    try:
+        if connection.sock is not None:
+            connection.sock.shutdown(SHUT_RDWR)
+    except OSError:
+        pass  # it ended by itself
