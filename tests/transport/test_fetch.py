@@ -78,7 +78,7 @@ def test_an_encoded_body_is_refused(answering, context):
 
 def test_a_server_of_another_ca_is_refused(answering):
     """The system's CAs do not vouch for it."""
-    with pytest.raises(FetchError, match="SSLError"):
+    with pytest.raises(FetchError, match="SSLCertVerificationError"):
         fetch(answering(), context=client_context(None))
 
 

@@ -109,11 +109,12 @@ class TLSConnection:
         except Exception:  # noqa: BLE001 - of any library's TLS object
             # The handshake is not done, the connection is closed, or it is no TLS object at all.
             raise _source_missing("the connection has no TLS object that can be asked for its certificate") from None
-        verify_mode = getattr(getattr(tls_peer, "context", None), "verify_mode", None)
         if der:
             require_der(der)
-            return PeerCertificate(thumbprint_of_der(der), (der,), SOURCE, True if verify_mode else None)
-        if verify_mode == _CERT_NONE:
+            # The standard library gives a server no certificate that it has not verified.
+            verified = True if type(tls_peer).__module__ == "ssl" else None
+            return PeerCertificate(thumbprint_of_der(der), (der,), SOURCE, verified)
+        if getattr(getattr(tls_peer, "context", None), "verify_mode", None) == _CERT_NONE:
             raise _source_missing(
                 "the server never asks for client certificates: set verify_mode to CERT_OPTIONAL or CERT_REQUIRED "
                 "(uvicorn: --ssl-cert-reqs 1 or 2 with --ssl-ca-certs)"

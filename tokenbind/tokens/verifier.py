@@ -24,6 +24,7 @@ from .verified_cache import VerifiedCache
 __all__ = ["TokenVerifier", "Verifier"]
 
 _HEADERS_REMEMBERED = 64
+_LONGEST_CACHED = 4096  # bytes: hashing a longer token would cost more than refusing it by its header
 
 
 class Verifier(Protocol):
@@ -78,8 +79,8 @@ class TokenVerifier:
             algorithms: The permitted ``alg`` values.
             profile: What an access token of this issuer looks like.
             binding: What to do with tokens whose binding does not hold.
-            cache_size: How many verified tokens are remembered (some 2 KB each); 0 for none. Expiry, binding and
-                revocation are decided anew at every call all the same.
+            cache_size: How many verified tokens of up to 4 KiB are remembered (some 2 KB each); 0 for none. Expiry,
+                binding and revocation are decided anew at every call all the same.
             revocation: Asked at every call.
             monitor: Told of every verdict.
             clock: Seconds since the epoch.
@@ -104,7 +105,8 @@ class TokenVerifier:
         self._keys = keys
         self._algorithms = canonical_algorithms(algorithms)
         self._binding = binding
-        self._cache = VerifiedCache(cache_size) if cache_size else None
+        self._cache = VerifiedCache(cache_size)
+        self._longest_cached = _LONGEST_CACHED if cache_size else -1
         self._headers: dict[bytes, Header] = {}
         self._revocation = revocation
         self._monitor = monitor
@@ -136,8 +138,8 @@ class TokenVerifier:
         verified = None
         try:
             data = _as_bytes(token)
-            digest = sha256(data).digest() if self._cache is not None else b""
-            verified = self._cache.get(digest) if self._cache is not None else None
+            digest = sha256(data).digest() if len(data) <= self._longest_cached else b""
+            verified = self._cache.get(digest) if digest else None
             if verified is None:
                 compact, header = self._read(data)
                 key = self._keys.find(header.kid, header.algorithm)
@@ -156,8 +158,8 @@ class TokenVerifier:
         verified = None
         try:
             data = _as_bytes(token)
-            digest = sha256(data).digest() if self._cache is not None else b""
-            verified = self._cache.get(digest) if self._cache is not None else None
+            digest = sha256(data).digest() if len(data) <= self._longest_cached else b""
+            verified = self._cache.get(digest) if digest else None
             if verified is None:
                 compact, header = self._read(data)
                 key = await self._keys.find_async(header.kid, header.algorithm)
@@ -202,7 +204,7 @@ class TokenVerifier:
             self._headers[compact.header] = header
         now = self._clock()
         verified = read_claims(payload, self._claims, now)
-        if self._cache is not None and now < verified.expires_at:
+        if digest and now < verified.expires_at:
             self._cache.put(digest, verified)
         return verified
 

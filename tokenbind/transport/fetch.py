@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http.client import HTTPException
-from socket import SHUT_RDWR
+from socket import SHUT_RDWR, socket
 import ssl
 from threading import Timer
 from time import monotonic
@@ -54,12 +54,12 @@ def fetch(
         raise FetchError(f"refusing to fetch {url!r}: it is not https")
     deadline = monotonic() + timeout_seconds
     connection = HTTPSConnection(parts.hostname, parts.port, ssl_context=context, timeout=timeout_seconds)
-    # A socket's timeout begins anew with every byte, so a server that drips could hold us for ever.
-    watchdog = Timer(timeout_seconds, _shut, [connection])
-    watchdog.daemon = True
+    watchdog: Timer | None = None
     try:
         connection.connect()
-        watchdog.interval = max(0.0, deadline - monotonic())
+        # A socket's timeout begins anew with every byte, so a server that drips could hold us for ever.
+        watchdog = Timer(max(0.0, deadline - monotonic()), _shut, [connection.sock])
+        watchdog.daemon = True
         watchdog.start()
         target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         fields = {"accept": "application/json", "accept-encoding": "identity", **(headers or {})}
@@ -77,13 +77,13 @@ def fetch(
         late = f" within {timeout_seconds:g} seconds" if monotonic() >= deadline else ""
         raise FetchError(f"{url} cannot be reached{late}: {type(error).__name__}") from None
     finally:
-        watchdog.cancel()
+        if watchdog is not None:
+            watchdog.cancel()
         connection.close()
 
 
-def _shut(connection: HTTPSConnection) -> None:
+def _shut(connected: socket) -> None:
     try:
-        if connection.sock is not None:
-            connection.sock.shutdown(SHUT_RDWR)
+        socket.shutdown(connected, SHUT_RDWR)  # not SSLSocket's own, which would let the reader go on without TLS
     except OSError:
         pass  # it ended by itself
