@@ -1,5 +1,6 @@
 """The tree of errors: what each says to programs, and that none says a secret."""
 
+import pickle
 import re
 
 import pytest
@@ -119,3 +120,21 @@ def test_errors_about_configuration_have_no_status():
     """Our caller's mistake is not an answer to a request."""
     assert not hasattr(ConfigurationError("m"), "status")
     assert not isinstance(ConfigurationError("m"), ClientError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidToken(Reason.CERTIFICATE_MISMATCH, "another", expected="a", presented="b"),
+        InsufficientScope(("a", "b")),
+        GrantError("invalid_client", "no", 401),
+        ConfigurationError("what to do"),
+    ],
+)
+def test_errors_can_be_pickled(error):
+    """A worker process can hand them to its parent, with everything in them."""
+    reference = error.reference
+    copied = pickle.loads(pickle.dumps(error))
+
+    assert (type(error), str(error), vars(error)) == (type(copied), str(copied), vars(copied))
+    assert reference == copied.reference

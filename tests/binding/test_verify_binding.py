@@ -115,6 +115,13 @@ def test_report_only_needs_a_timezone():
         BindingPolicy.unsafe_report_only(until=UNTIL.replace(tzinfo=None))
 
 
+@pytest.mark.parametrize("until", [None, 1e12, "2050-01-01", UNTIL.date()])
+def test_report_only_needs_a_datetime(until):
+    """Nothing else has an end that can be told."""
+    with pytest.raises(ConfigurationError, match="until= must be a datetime"):
+        BindingPolicy.unsafe_report_only(until=until)
+
+
 def test_policies_name_themselves():
     """The repr of a policy is its name."""
     names = ["<BindingPolicy required>", "<BindingPolicy when_present>", "<BindingPolicy report_only>"]

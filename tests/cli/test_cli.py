@@ -130,6 +130,63 @@ def test_an_encrypted_key_is_minted_with_by_its_password(run, files):
     assert "check password=" in err
 
 
+@pytest.mark.parametrize("content", [b"", b"\nsecret\n", b"\r\n"])
+def test_an_empty_password_leaves_no_key_in_the_clear(run, files, content):
+    """The first line is the password; without one nothing is written."""
+    (files / "password").write_bytes(content)
+    status, _, err = run("keygen", "--out", "issuer.key", "--password-file", "password")
+
+    assert (1, True) == (status, "is empty" in err)
+    assert not (files / "issuer.key").exists()
+
+
+def test_a_binary_password_is_taken_as_it_is(run, files):
+    """Not every password is text."""
+    (files / "password").write_bytes(b"\xe9\xff\n")
+    assert 0 == run("keygen", "--out", "issuer.key", "--jwks", "jwks.json", "--password-file", "password")[0]
+    serialization.load_pem_private_key((files / "issuer.key").read_bytes(), b"\xe9\xff")
+
+
+def test_keygen_destroys_nothing(run, files):
+    """No special file is replaced, no link followed, and the JWK Set does not land on the key."""
+    os.mkfifo(files / "pipe")
+    (files / "link").symlink_to("client.key")
+    for arguments, message in (
+        ("--out pipe --force", "no regular file"),
+        ("--out link --force", "no regular file"),
+        ("--out k.pem --jwks ./k.pem", "same file"),
+        ("--out client.key --jwks jwks.json", "client.key exists"),
+    ):
+        status, _, err = run("keygen", *arguments.split())
+        assert (1, True) == (status, message in err)
+    assert not (files / "jwks.json").exists()
+    assert not (files / "k.pem").exists()
+
+
+def test_claims_cannot_forge_lines_of_output(run, files, token, tokenbind_kit, tokenbind_client):
+    """What is not printable is shown as what it is."""
+    (files / "jwks.json").write_text(json.dumps(tokenbind_kit.issuer.jwks()))
+    forged = tokenbind_kit.mint(tokenbind_client, subject="x\n\x1b[2KVERIFIED  for you")
+    out = run(*VERIFY, "--cert", "client.pem", forged)[1]
+    assert r"x\x0a\x1b[2KVERIFIED" in out
+
+
+def test_a_jwks_of_brackets_is_one_sentence(run, files):
+    """Not a traceback of the stack."""
+    (files / "jwks.json").write_text("[" * 100_000)
+    status, _, err = run(*VERIFY, "x")
+    assert (1, "tokenbind: jwks.json is not JSON\n") == (status, err)
+
+
+def test_a_certificate_with_a_broken_name_still_has_a_thumbprint(run, files, tokenbind_client):
+    """Its subject is null in the JSON."""
+    der = tokenbind_client.peer.der.replace(b"client", b"\xff\xfe\xfd\xfc\xfb\xfa")
+    (files / "odd.der").write_bytes(der)
+    [facts] = json.loads(run("thumbprint", "--json", "odd.der")[1])["certificates"]
+    assert facts["subject"] is None
+    assert 43 == len(facts["x5t#S256"])
+
+
 def test_a_minted_token_verifies_with_its_certificate_alone(run, files, token):
     """VERIFIED with the client's; REFUSED with the stranger's, and without any."""
     status, out, _ = run(*VERIFY, "--cert", "client.pem", token)

@@ -151,3 +151,10 @@ def test_scope_that_is_none(scope):
 def test_cache_control_to_add(values, added):
     """An answer to a bound request is never for a shared cache (RFC 9111 §3.5); the application may say more."""
     assert added == cache_control_to_add(values)
+
+
+@pytest.mark.parametrize("scope", ['x", error="', "a\r\nSet-Cookie: sid=evil", "\u20ac", "a b", ""])
+def test_a_scope_made_of_client_input_adds_nothing(scope):
+    """An application may ask for a scope that it made of a path; the challenge names what is one, and nothing else."""
+    assert "scope" not in refuse(InsufficientScope((scope,)))[2]
+    assert "y" == refuse(InsufficientScope((scope, "y")))[2]["scope"]

@@ -279,6 +279,8 @@ def test_missing_source_is_one_loud_line(guard, authenticate, caplog, tokenbind_
         ({"exempt": {("get", "/health")}}, "METHOD"),
         ({"peer_source": TLSConnection}, r"TLSConnection\(\)"),
         ({"peer_source": object()}, r"TLSConnection\(\)"),
+        ({"mount": "api"}, "mount="),
+        ({"mount": None}, "mount="),
         ({"realm": 5}, "realm="),
         ({"required_scopes": (5,)}, "required_scopes="),
         ({"realm": ""}, "realm="),

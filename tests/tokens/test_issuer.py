@@ -265,3 +265,10 @@ def test_whatever_is_minted_is_verified(tokenbind_kit, tokenbind_client, client_
     assert (client_id, subject, set(scope)) == (bound.client_id, bound.subject, bound.scopes)
     assert lifetime == (bound.expires_at - bound.issued_at).total_seconds()
     assert claims == {name: value for name, value in bound.claims.items() if name not in RESERVED}
+
+
+def test_a_token_that_nobody_would_take_is_not_minted(tokenbind_kit, tokenbind_client):
+    """Our own verifier takes 16,384 bytes; and a claim has one name, which is text."""
+    for claims, hint in (({"x": "y" * 20_000}, "longer than 16384 bytes"), ({1: 2}, "names that are strings")):
+        with pytest.raises(ConfigurationError, match=hint):
+            tokenbind_kit.mint(tokenbind_client, claims=claims)

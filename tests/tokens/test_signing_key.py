@@ -138,7 +138,14 @@ def test_wrong_password(password):
         SigningKey.from_pem(pem, password)
 
     assert "wrong" not in str(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None  # what was caught may quote key and password
+
+
+@pytest.mark.parametrize("password", ["", b"", "x" * 1024])
+def test_a_password_that_cannot_encrypt(password):
+    """An empty password would leave the key in the clear, and OpenSSL takes 1023 bytes at most."""
+    with pytest.raises(ConfigurationError, match="1 to 1023 bytes"):
+        SigningKey.generate().to_pem(password)
 
 
 BROKEN = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"

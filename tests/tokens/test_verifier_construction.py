@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tokenbind import AccessTokenProfile, ConfigurationError
+from tokenbind import AccessTokenProfile, ConfigurationError, InvalidToken, Reason
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ from tokenbind import AccessTokenProfile, ConfigurationError
         *(("cache_size", value, "cache_size= must be a whole number") for value in (-1, None, 1.5, "1024")),
         ("binding", "required", "must be a BindingPolicy"),
         ("binding", None, "must be a BindingPolicy"),
+        *((plugged, object(), "must have the method") for plugged in ("revocation", "monitor")),
         ("profile", "RFC9068", "an AccessTokenProfile"),
         ("profile", tuple(AccessTokenProfile.RFC9068), "an AccessTokenProfile"),
     ],
@@ -30,3 +31,43 @@ def test_construction(verifier_of, option, value, hint):
     assert verifier_of()
     with pytest.raises(ConfigurationError, match=hint):
         verifier_of(**{option: value})
+
+
+@pytest.mark.parametrize("policy", [None, "when_present"])
+def test_with_binding(verifier_of, policy):
+    """A policy that is none is refused at once, and not at the first mismatch."""
+    with pytest.raises(ConfigurationError, match="must be a BindingPolicy"):
+        verifier_of().with_binding(policy)
+
+
+def test_a_clock_that_is_no_clock(verifier_of, tokenbind_client, tokenbind_token):
+    """NaN is neither before nor after anything, so no token is in time."""
+    with pytest.raises(InvalidToken) as caught:
+        verifier_of(clock=lambda: float("nan")).verify(tokenbind_token, tokenbind_client.peer)
+    assert Reason.TOKEN_EXPIRED is caught.value.reason
+
+
+PROFILE = {
+    "name": "mine",
+    "types": {"at+jwt"},
+    "required_claims": (),
+    "client_claim": "azp",
+    "token_id_claim": "jti",
+    "scope_claim": "scp",
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "hint"),
+    [
+        *(("types", value, "types= and") for value in ("at+jwt", {""}, [5])),
+        *(("types", value, "lower case") for value in ((), {"at+JWT"})),
+        *(("required_claims", value, "required_claims=") for value in ("sub", [None])),
+        *((name, value, "not empty") for name in ("name", "client_claim", "scope_claim") for value in ("", None)),
+    ],
+)
+def test_profile(option, value, hint):
+    """With ``types="at+jwt"`` every part of that text would be a type, and ID tokens would pass."""
+    assert {"at+jwt"} == AccessTokenProfile(**PROFILE).types
+    with pytest.raises(ConfigurationError, match=hint):
+        AccessTokenProfile(**PROFILE | {option: value})
