@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from ..errors import InsufficientScope, InvalidRequest, InvalidToken, Reason, Unavailable
-from ..monitoring import Monitor
-from ..peer import PeerSource
-from ..tokens import BoundToken, Verifier
+from ..tokens import BoundToken
 from .challenge import Refusal, cache_control_to_add
 from .guard import ResourceServer
+from .middleware import Guarded
 
 
 __all__ = ["TOKEN_KEY", "BoundTokenMiddleware", "authenticate"]
@@ -26,7 +25,7 @@ TOKEN_KEY = "tokenbind.token"
 _POLICY_VIOLATION = 1008  # RFC 6455 §7.4.1
 
 
-class BoundTokenMiddleware:
+class BoundTokenMiddleware(Guarded[App]):
     """Lets a request through to *app* only with a token that is bound to its peer's certificate.
 
     The application finds the `BoundToken` in ``scope["tokenbind.token"]``. ``http`` and ``websocket`` are guarded,
@@ -35,29 +34,6 @@ class BoundTokenMiddleware:
 
     The arguments after *app* are those of `ResourceServer`.
     """
-
-    def __init__(
-        self,
-        app: App,
-        verifier: Verifier,
-        peer_source: PeerSource | None = None,
-        *,
-        realm: str = "api",
-        required_scopes: Collection[str] = (),
-        exempt: Collection[tuple[str, str]] = (),
-        mount: str = "",
-        monitor: Monitor | None = None,
-    ) -> None:
-        self.app = app
-        self.guard: ResourceServer = ResourceServer(
-            verifier,
-            peer_source,
-            realm=realm,
-            required_scopes=required_scopes,
-            exempt=exempt,
-            mount=mount,
-            monitor=monitor,
-        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from http import HTTPStatus
 from typing import Any
 
 from ..errors import InsufficientScope, InvalidRequest, InvalidToken, Unavailable
-from ..monitoring import Monitor
-from ..peer import PeerSource
-from ..tokens import BoundToken, Verifier
+from ..tokens import BoundToken
 from .challenge import cache_control_to_add
 from .guard import RequestError, ResourceServer
+from .middleware import Guarded
 
 
 __all__ = ["TOKEN_KEY", "BoundTokenMiddleware", "authenticate"]
@@ -24,7 +23,7 @@ App = Callable[[Environ, StartResponse], Iterable[bytes]]
 TOKEN_KEY = "tokenbind.token"
 
 
-class BoundTokenMiddleware:
+class BoundTokenMiddleware(Guarded[App]):
     """Lets a request through to *app* only with a token that is bound to its peer's certificate.
 
     The application finds the `BoundToken` in ``environ["tokenbind.token"]``. Answers of the application are marked so
@@ -32,29 +31,6 @@ class BoundTokenMiddleware:
 
     The arguments after *app* are those of `ResourceServer`.
     """
-
-    def __init__(
-        self,
-        app: App,
-        verifier: Verifier,
-        peer_source: PeerSource | None = None,
-        *,
-        realm: str = "api",
-        required_scopes: Collection[str] = (),
-        exempt: Collection[tuple[str, str]] = (),
-        mount: str = "",
-        monitor: Monitor | None = None,
-    ) -> None:
-        self.app = app
-        self.guard: ResourceServer = ResourceServer(
-            verifier,
-            peer_source,
-            realm=realm,
-            required_scopes=required_scopes,
-            exempt=exempt,
-            mount=mount,
-            monitor=monitor,
-        )
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
