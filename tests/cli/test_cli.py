@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -77,16 +78,16 @@ def test_thumbprints_of_several_files_are_told_apart(run, files, tokenbind_clien
         ("verify x --jwks client.pem --issuer i --audience a", "client.pem is not JSON"),
     ],
 )
-def test_failures_are_one_sentence_and_status_1(run, files, arguments, message):
+def test_failures_are_one_sentence_and_status_2(run, files, arguments, message):
     """On standard error, without a traceback; as JSON with --json."""
     status, out, err = run(*arguments.split())
-    assert (1, "") == (status, out)
+    assert (2, "") == (status, out)
     assert err.startswith("tokenbind: ")
     assert message in err
 
     (files / "new.key").unlink(missing_ok=True)
     status, out, err = run(*arguments.split(), "--json")
-    assert (1, "") == (status, err)
+    assert (2, "") == (status, err)
     assert message in json.loads(out)["error"]
 
 
@@ -126,8 +127,7 @@ def test_an_encrypted_key_is_minted_with_by_its_password(run, files):
 
     assert 0 == run(*MINT, "--password-file", "password")[0]
     status, _, err = run(*MINT)
-    assert 1 == status
-    assert "check password=" in err
+    assert (2, True) == (status, "is encrypted, and no password" in err)
 
 
 @pytest.mark.parametrize("content", [b"", b"\nsecret\n", b"\r\n"])
@@ -136,7 +136,7 @@ def test_an_empty_password_leaves_no_key_in_the_clear(run, files, content):
     (files / "password").write_bytes(content)
     status, _, err = run("keygen", "--out", "issuer.key", "--password-file", "password")
 
-    assert (1, True) == (status, "is empty" in err)
+    assert (2, True) == (status, "is empty" in err)
     assert not (files / "issuer.key").exists()
 
 
@@ -158,7 +158,7 @@ def test_keygen_destroys_nothing(run, files):
         ("--out client.key --jwks jwks.json", "client.key exists"),
     ):
         status, _, err = run("keygen", *arguments.split())
-        assert (1, True) == (status, message in err)
+        assert (2, True) == (status, message in err)
     assert not (files / "jwks.json").exists()
     assert not (files / "k.pem").exists()
 
@@ -175,7 +175,7 @@ def test_a_jwks_of_brackets_is_one_sentence(run, files):
     """Not a traceback of the stack."""
     (files / "jwks.json").write_text("[" * 100_000)
     status, _, err = run(*VERIFY, "x")
-    assert (1, "tokenbind: jwks.json is not JSON\n") == (status, err)
+    assert (2, "tokenbind: jwks.json is not JSON\n") == (status, err)
 
 
 def test_a_certificate_with_a_broken_name_still_has_a_thumbprint(run, files, tokenbind_client):
@@ -238,7 +238,7 @@ def test_mint_as_json_and_its_errors(run, files, token):
 
     for claim, message in (("x=y", "needs a JSON value"), ('cnf={"x5t#S256":"x"}', "must not have cnf")):
         status, _, err = run(*MINT, "--claim", claim)
-        assert (1, True) == (status, message in err)
+        assert (2, True) == (status, message in err)
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["verify"], ["keygen", "--out", "x", "--algorithm", "HS256"]])
@@ -269,3 +269,16 @@ def test_help_names_every_command(capsys):
     out = capsys.readouterr().out
     for command in ("thumbprint", "keygen", "mint", "verify", "demo"):
         assert f"    {command}" in out
+
+
+def test_an_rsa_key_for_another_algorithm_says_what_to_do(run, files):
+    """An RSA key in PEM does not say what it is for; PS256 is taken."""
+    assert "--algorithm RS256" in run("keygen", "--out", "issuer.key", "--algorithm", "RS256")[2]
+    assert "" == run("keygen", "--out", "other.key", "--algorithm", "PS256")[2]
+
+
+def test_version(capsys):
+    """As everybody expects."""
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert re.fullmatch(r"tokenbind \d+\.\d+\.\d+\n", capsys.readouterr().out)

@@ -68,5 +68,5 @@ def test_without_its_extras_the_demo_says_what_to_install(monkeypatch, capsys, m
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, missing, None)
 
-    assert 1 == main(["demo"])
+    assert 2 == main(["demo"])
     assert "install tokenbind[" in capsys.readouterr().err

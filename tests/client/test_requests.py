@@ -250,6 +250,10 @@ def test_wrong_construction_is_refused_at_once(tokenbind_client):
     """Origin and CA are looked at before the first request."""
     with pytest.raises(ConfigurationError, match="origin="):
         BoundTokenSession(tokenbind_client.identity, str, origin="http://api.example")
+    with pytest.raises(ConfigurationError, match="lambda: token"):
+        BoundTokenSession(tokenbind_client.identity, "token", origin="https://api.example")
+    with pytest.raises(ConfigurationError, match="FileIdentity"):
+        BoundTokenSession(("client.pem", "client.key"), str, origin="https://api.example")
     with pytest.raises(ConfigurationError, match="does not exist"):
         BoundTokenSession(tokenbind_client.identity, str, origin="https://api.example", ca="no-such.pem")
 

@@ -1,7 +1,6 @@
 """`ResourceServer`: every decision between a request and a token, in sync and async alike."""
 
 import json
-import logging
 
 import pytest
 
@@ -239,26 +238,25 @@ def test_a_monitor_of_its_own(authenticate, tokenbind_kit):
 def test_log_has_reason_and_reference_of_each_refusal(
     guard, authenticate, caplog, tokenbind_client, tokenbind_stranger, tokenbind_token
 ):
-    """WARNING for refused tokens, INFO for a missing one; never the token itself."""
-    caplog.set_level(logging.INFO, "tokenbind")
-    for peer, token, level in [(tokenbind_stranger, tokenbind_token, "WARNING"), (tokenbind_client, None, "INFO")]:
+    """One line each, so that whoever is told a reference finds it; never the token itself."""
+    for peer, token in [(tokenbind_stranger, tokenbind_token), (tokenbind_client, None)]:
         error, reference = refuse(authenticate, guard, peer, token)
         record = caplog.records[-1]
-        assert ("tokenbind", level) == (record.name, record.levelname)
+        assert ("tokenbind", "WARNING") == (record.name, record.levelname)
         assert f"refused with 401, {error.reason}: {error} (reference {reference})" == record.getMessage()
     assert 2 == len(caplog.records)
     assert not any(part in caplog.text for part in tokenbind_token.split("."))
 
 
 def test_missing_source_is_one_loud_line(guard, authenticate, caplog, tokenbind_client, tokenbind_token):
-    """Every request fails for the same reason, so the log says it once, as an ERROR; another guard says it again."""
-    for _ in range(3):
-        refuse(authenticate, guard, tokenbind_client, tokenbind_token, tls_peer=None)
-    (record,) = caplog.records
-    assert ("tokenbind", "ERROR") == (record.name, record.levelname)
-    assert "EVERY request is refused with 503, certificate_source_missing: " in record.getMessage()
+    """Every request fails for the same reason, so the log is loud once, and then has a line for each reference."""
+    references = [refuse(authenticate, guard, tokenbind_client, tokenbind_token, tls_peer=None)[1] for _ in range(3)]
+    assert ["ERROR", "WARNING", "WARNING"] == [record.levelname for record in caplog.records]
+    for record, reference in zip(caplog.records, references, strict=True):
+        assert f"(reference {reference})" in record.getMessage()
+    assert "EVERY request is refused with 503, certificate_source_missing: " in caplog.records[0].getMessage()
     refuse(authenticate, ResourceServer(guard.verifier), tls_peer=None)
-    assert 2 == len(caplog.records)
+    assert "ERROR" == caplog.records[-1].levelname
 
 
 @pytest.mark.parametrize(

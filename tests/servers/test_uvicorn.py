@@ -118,7 +118,7 @@ def test_server_that_does_not_know_is_503(
         answer = connection.get("/", headers=bearer(tokenbind_client))
         assert (503, Reason.CERTIFICATE_SOURCE_MISSING) == (answer.status_code, tokenbind_monitor.last_reason)
         assert "www-authenticate" not in answer.headers
-    assert ["ERROR"] == [record.levelname for record in caplog.records if record.name == "tokenbind"]
+    assert "ERROR" == next(record.levelname for record in caplog.records if record.name == "tokenbind")
 
 
 def test_stock_websocket_class_does_not_know(serve, news, context, bearer, tokenbind_client, tokenbind_monitor):

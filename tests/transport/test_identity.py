@@ -58,14 +58,14 @@ def test_a_key_of_another_certificate_is_refused(tokenbind_client, tokenbind_str
 @pytest.mark.parametrize("certificate", ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"])
 def test_junk_instead_of_a_certificate_is_refused(tokenbind_client, certificate):
     """There is nothing to present, and the error says so."""
-    with pytest.raises(IdentityError, match="certificate cannot be read"):
+    with pytest.raises(IdentityError, match="certificate"):
         MemoryIdentity(certificate, tokenbind_client.key_pem)
 
 
 def test_junk_instead_of_a_key_is_refused_and_not_quoted(tokenbind_client):
     """Whatever stood where the key belongs may be a secret."""
     with pytest.raises(IdentityError) as caught:
-        MemoryIdentity(tokenbind_client.pem, b"SECRET")
+        MemoryIdentity(tokenbind_client.pem, b"-----BEGIN SECRET")
 
     assert "SECRET" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -228,3 +228,34 @@ def test_an_identity_does_not_leave_the_process(tokenbind_client):
     assert f"<Identity {tokenbind_client.thumbprint}>" == repr(identity)
     assert f"<MemoryIdentity {tokenbind_client.thumbprint}>" == repr(tokenbind_client.identity)
     assert isinstance(identity, Identity)
+
+
+def test_pem_text_instead_of_a_file_name_is_not_shown(tokenbind_client):
+    """It may be the private key, and errors end up in logs."""
+    key = tokenbind_client.key_pem.decode()
+    secret = key.splitlines()[1]
+    for call, hint in (
+        (lambda: FileIdentity(__file__, key), "MemoryIdentity"),
+        (lambda: FileIdentity(key), "MemoryIdentity"),
+        (lambda: tls_context.client_context(key), "as bytes"),
+        (lambda: FileIdentity("a\0b"), "no file name"),
+    ):
+        with pytest.raises((IdentityError, ConfigurationError), match=hint) as caught:
+            call()
+        assert secret not in repr(caught.value) + repr(caught.value.__context__)
+
+
+@pytest.mark.parametrize("swapped", ["key", "der", "request", "junk"])
+def test_what_is_no_certificate_says_what_it_is(tokenbind_client, swapped):
+    """The usual mistakes by name: swapped files, DER, a request."""
+    text, hint = {
+        "key": (tokenbind_client.key_pem, "swapped"),
+        "der": (tokenbind_client.peer.der, "openssl"),
+        "request": (b"-----BEGIN CERTIFICATE REQUEST-----", "certificate request"),
+        "junk": (b"junk", "no PEM block"),
+    }[swapped]
+    with pytest.raises(IdentityError, match=hint):
+        MemoryIdentity(text, tokenbind_client.key_pem)
+    if swapped in ("der", "junk"):
+        with pytest.raises(IdentityError, match=f"no private key.*{hint}"):
+            MemoryIdentity(tokenbind_client.pem, text)

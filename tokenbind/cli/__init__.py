@@ -1,6 +1,6 @@
 """The command ``tokenbind``; one module a command.
 
-Exit status: 0 done, 1 refused or failed (with a sentence that says what to do), 2 wrong usage.
+Exit status: 0 done; 1 refused, by `verify`, or not as expected, by `demo`; 2 not done, with a sentence that says why.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Sequence
 import sys
 
+from .. import __version__
 from ..errors import TokenBindError
 from . import demo, keygen, mint, thumbprint, verify
 from .output import print_json
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="tokenbind", description="Mutual-TLS certificate-bound access tokens (RFC 8705)."
     )
+    parser.add_argument("--version", action="version", version=f"tokenbind {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for module in _COMMANDS:
         name = module.__name__.rpartition(".")[2]
@@ -42,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print_json({"error": str(error), "reason": getattr(error, "reason", None)})
         else:
             print(f"tokenbind: {error}", file=sys.stderr)
-        return 1
+        return 2
     except BrokenPipeError:
         sys.stdout = None  # or the interpreter complains when it flushes it
-        return 1
+        return 2
     return status

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 from pathlib import Path
+import sys
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -32,6 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.jwks:
         _write_jwks(arguments.jwks, jwks, arguments.out, replace=arguments.force)
     write_private(arguments.out, pem, replace=arguments.force)
+    if ALGORITHMS[key.algorithm].kty == "RSA" and key.algorithm != "PS256":
+        hint = f"give --algorithm {key.algorithm} to mint and verify too; an RSA key by itself means PS256"
+        print(f"tokenbind: {hint}", file=sys.stderr)
     if arguments.json:
         print_json({"key": arguments.out, "kid": key.kid, "algorithm": key.algorithm, "jwks": jwks})
     elif arguments.jwks:

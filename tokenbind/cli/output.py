@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from ..binding import PeerCertificate
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, InvalidRequest
 
 
 __all__ = ["print_facts", "print_json", "read_bytes", "read_certificate", "read_secret", "write_private"]
@@ -46,12 +46,14 @@ def read_certificate(path: str) -> PeerCertificate:
     """The certificate in a PEM or DER file.
 
     Raises:
-        ConfigurationError: if the file cannot be read.
-        InvalidRequest: ``certificate_malformed``.
+        ConfigurationError: if the file cannot be read, or is no certificate.
     """
     data = read_bytes(path)
-    # A DER certificate begins with 0x30, which is the character 0; everything else is read, and refused, as PEM.
-    return PeerCertificate.from_der(data) if data[:1] == b"0" else PeerCertificate.from_pem(data.decode("latin-1"))
+    try:
+        # A DER certificate begins with 0x30, which is the character 0; everything else is read, and refused, as PEM.
+        return PeerCertificate.from_der(data) if data[:1] == b"0" else PeerCertificate.from_pem(data.decode("latin-1"))
+    except InvalidRequest as error:
+        raise ConfigurationError(f"{path}: {error}") from None
 
 
 def read_secret(path: str | None) -> bytes | None:

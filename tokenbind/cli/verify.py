@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         algorithms=tuple(arguments.algorithm or DEFAULT_ALGORITHMS),
         binding=_BINDING[arguments.binding],
     )
-    token = read_bytes("-").strip() if arguments.token == "-" else arguments.token
+    token = (read_bytes("-").decode("latin-1") if arguments.token == "-" else arguments.token).strip()
     peer = read_certificate(arguments.cert) if arguments.cert else None
     try:
         bound = verifier.verify(token, peer)

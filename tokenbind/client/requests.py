@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 
-from ..errors import ClientError, Reason
+from ..errors import ClientError, ConfigurationError, Reason
 from ..transport import Identity, IdentitySource
 from ..transport.tls_context import Trust
 from .grants import Grant
@@ -43,6 +43,8 @@ class BoundTokenAdapter(BaseAdapter):
         self, identity: IdentitySource, tokens: Grant | Callable[[], str], *, origin: str, ca: Trust = None
     ) -> None:
         super().__init__()
+        if not callable(getattr(identity, "current", None)):
+            raise ConfigurationError('the identity must be one, such as FileIdentity("client.pem", "client.key")')
         self._source = identity
         self._tokens = TokenCache(tokens)
         self._origin = Origin(origin)

@@ -7,7 +7,7 @@ import threading
 from time import monotonic
 
 from ..binding import Confirmation
-from ..errors import ClientError, InvalidToken, Reason
+from ..errors import ClientError, ConfigurationError, InvalidToken, Reason
 from ..tokens.compact import read_base64url, read_compact, read_json_object
 from ..transport import Identity
 from .grants import Grant, is_bearer_token
@@ -25,6 +25,8 @@ class TokenCache:
     """
 
     def __init__(self, tokens: Grant | Callable[[], str]) -> None:
+        if not callable(tokens) and not callable(getattr(tokens, "fetch", None)):
+            raise ConfigurationError("the tokens come from a grant, or from a function, such as lambda: token")
         self._tokens = tokens
         self._lock = threading.Lock()
         self._thumbprint = ""
@@ -83,6 +85,7 @@ def require_token_of(token: str, identity: Identity) -> None:
     if confirmation.thumbprint != identity.thumbprint:
         raise ClientError(
             Reason.CERTIFICATE_MISMATCH,
-            "the token is bound to another certificate than the one that we present: does a proxy end TLS before the "
-            f"authorization server? (the token names {confirmation.thumbprint}, ours is {identity.thumbprint})",
+            "the token was made for another certificate than the one that we present (it names "
+            f"{confirmation.thumbprint}, ours is {identity.thumbprint}); if it comes straight from the authorization "
+            "server, a proxy may end TLS before that",
         )

@@ -79,6 +79,8 @@ class ResourceServer:
         if isinstance(required_scopes, str):
             raise ConfigurationError('required_scopes= takes a collection, such as ("invoices:read",)')
         for pair in exempt:
+            if "*" in "".join(map(str, pair)):
+                raise ConfigurationError("exempt= is compared exactly; there are no wildcards")
             if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
                 raise ConfigurationError('exempt= takes pairs of method and path, such as {("GET", "/health")}')
             if pair[0] != pair[0].upper() or pair[1][:1] != "/":
@@ -201,14 +203,17 @@ class ResourceServer:
 
         The log line names the reason; the answer does not (see `tokenbind.resource_server.challenge`).
         """
-        if error.reason is not Reason.CERTIFICATE_SOURCE_MISSING:
-            level = logging.INFO if error.reason is Reason.TOKEN_MISSING else logging.WARNING
-            _log.log(
-                level, "refused with %d, %s: %s (reference %s)", error.status, error.reason, error, error.reference
-            )
-        elif not self._source_missing_logged:
-            self._source_missing_logged = True
-            _log.error("EVERY request is refused with 503, %s: %s", error.reason, error)
+        loud = error.reason is Reason.CERTIFICATE_SOURCE_MISSING and not self._source_missing_logged
+        self._source_missing_logged |= loud
+        _log.log(
+            logging.ERROR if loud else logging.WARNING,
+            "%s with %d, %s: %s (reference %s)",
+            "EVERY request is refused" if loud else "refused",
+            error.status,
+            error.reason,
+            error,
+            error.reference,
+        )
         return self._challenge.refusal(error)
 
     def _prepare_request(

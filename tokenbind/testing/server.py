@@ -89,10 +89,13 @@ class _Asgi:
                     connection.transport.abort()
                 await super().shutdown(sockets)
 
-        try:
-            websocket = shim.WebSocket
-        except ImportError:
-            websocket = "none"
+        websocket = "none"
+        for name in ("WebSocketsSansIO", "WSProto"):  # what uvicorn chooses itself can be the deprecated one
+            try:
+                websocket = getattr(shim, name)
+                break
+            except ImportError:
+                pass
         config = uvicorn.Config(
             app, http=shim.HTTP, ws=websocket, loop="asyncio", log_level="warning", timeout_graceful_shutdown=1
         )

@@ -119,13 +119,13 @@ def _refused_issuer(claims: dict[str, Any]) -> InvalidToken:
 
 
 def _audience(claims: dict[str, Any]) -> tuple[str, ...]:
+    """The values of an ``aud`` that is no string."""
     audience = claims.get("aud")
     if audience is None:
         raise _missing("aud")
-    members = (audience,) if type(audience) is str else audience
-    if type(members) not in (tuple, list) or not members or any(type(member) is not str for member in members):
+    if type(audience) is not list or not audience or any(type(member) is not str for member in audience):
         raise InvalidToken(Reason.CLAIM_MALFORMED, "aud is neither a string nor a list of strings")
-    return tuple(members)
+    return tuple(audience)
 
 
 def _text(claims: dict[str, Any], name: str) -> str | None:

@@ -87,10 +87,10 @@ class SigningKey:
             key = load_pem_private_key(_encoded(pem), None if password is None else _encoded(password))
         except Exception:  # noqa: BLE001, S110 - whatever it was may quote the input, and must not be our context
             pass
+        if key is None and password is None and b"ENCRYPTED" in _encoded(pem or b""):
+            raise ConfigurationError("the signing key is encrypted, and no password= was given")
         if key is None:
-            raise ConfigurationError(
-                "the signing key is no PEM private key that can be read; if it is encrypted, check password="
-            )
+            raise ConfigurationError("the signing key is no PEM private key, or its password= is wrong")
         return cls(key, kid=kid, algorithm=algorithm)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http.client import HTTPException
-from socket import SHUT_RDWR, socket
+import socket
 import ssl
 from threading import Timer
 from time import monotonic
@@ -55,10 +55,12 @@ def fetch(
     deadline = monotonic() + timeout_seconds
     connection = HTTPSConnection(parts.hostname, parts.port, ssl_context=context, timeout=timeout_seconds)
     watchdog: Timer | None = None
+    connected: socket.socket | None = None
     try:
         connection.connect()
+        connected = connection.sock
         # A socket's timeout begins anew with every byte, so a server that drips could hold us for ever.
-        watchdog = Timer(max(0.0, deadline - monotonic()), _shut, [connection.sock])
+        watchdog = Timer(max(0.0, deadline - monotonic()), _shut, [connected])
         watchdog.daemon = True
         watchdog.start()
         target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
@@ -80,10 +82,16 @@ def fetch(
         if watchdog is not None:
             watchdog.cancel()
         connection.close()
+        if connected is not None and connected.fileno() >= 0:
+            # An answer that was not read to its end keeps the socket open, and the server waiting, as long as the error
+            # of its reading lives.
+            socket.close(connected.detach())
 
 
-def _shut(connected: socket) -> None:
+def _shut(connected: socket.socket) -> None:
     try:
-        socket.shutdown(connected, SHUT_RDWR)  # not SSLSocket's own, which would let the reader go on without TLS
+        socket.socket.shutdown(
+            connected, socket.SHUT_RDWR
+        )  # not SSLSocket's own, which would let the reader go on without TLS
     except OSError:
         pass  # it ended by itself

@@ -35,6 +35,10 @@ class Identity:
 
     def __init__(self, certificates: str, key: bytes, password: str | None = None) -> None:
         blocks = _CERTIFICATE.findall(certificates)
+        if not blocks:
+            raise IdentityError(f"there is no certificate: {_what_it_is(certificates)}")
+        if b"-----BEGIN" not in key:
+            raise IdentityError(f"there is no private key: {_what_it_is(key.decode('latin-1'))}")
         try:
             self._certificate = PeerCertificate.from_pem("\n".join(blocks))
         except InvalidRequest as error:
@@ -85,3 +89,13 @@ class Identity:
 
     def __repr__(self) -> str:
         return f"<Identity {self.thumbprint}>"
+
+
+def _what_it_is(text: str) -> str:
+    if "PRIVATE KEY-----" in text:
+        return "this is a private key; are the two swapped?"
+    if "-----BEGIN CERTIFICATE REQUEST" in text:
+        return "this is a certificate request; the CA makes the certificate of it"
+    if text[:1] == "0" and not text.isprintable():
+        return "this is DER or PKCS#12; PEM is needed (openssl x509, pkey or pkcs12 convert it)"
+    return "no PEM block was found"

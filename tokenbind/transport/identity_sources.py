@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ..errors import IdentityError
 from .identity import Identity
+from .tls_context import is_pem
 
 
 __all__ = ["FileIdentity", "IdentitySource", "MemoryIdentity"]
@@ -65,7 +66,9 @@ class FileIdentity(MemoryIdentity):
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:
+    if is_pem(path):
+        raise IdentityError("this is PEM text, where the name of a file is needed; for PEM text use MemoryIdentity")
     try:
         return Path(path).read_bytes()
-    except OSError as error:
-        raise IdentityError(f"cannot read {os.fspath(path)!r}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise IdentityError(f"cannot read {os.fspath(path)!r}: {getattr(error, 'strerror', 'no file name')}") from None

@@ -78,6 +78,8 @@ def client_context(ca: Trust) -> FrozenContext:
     if ca is None:
         context.load_default_certs()
         return context
+    if is_pem(ca):
+        raise ConfigurationError("ca= is PEM text; give the name of a file, or the text as bytes")
     shown = "the given bytes" if isinstance(ca, bytes) else repr(os.fspath(ca))
     try:
         pem = ca.decode("ascii") if isinstance(ca, bytes) else Path(ca).read_text("ascii")
@@ -87,6 +89,11 @@ def client_context(ca: Trust) -> FrozenContext:
     except (OSError, ValueError):  # ssl.SSLError is an OSError
         raise ConfigurationError(f"ca= has no PEM certificates that can be read: {shown}") from None
     return context
+
+
+def is_pem(value: object) -> bool:
+    """Whether PEM text was given for a file's name: it may be a private key, and must not be shown."""
+    return isinstance(value, str) and ("-----BEGIN" in value or "\n" in value)
 
 
 def load_identity(context: ssl.SSLContext, certificates: bytes, key: bytes, password: str | None) -> None:
