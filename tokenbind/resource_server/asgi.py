@@ -83,7 +83,7 @@ class BoundTokenMiddleware(Guarded[App]):
             if started:
                 raise
             refused = error
-        except BaseException:
+        except Exception:
             for message in held:
                 await send(message)
             raise
