@@ -134,6 +134,7 @@ def test_a_server_that_never_ends_is_given_up_on(tokenbind_kit, context, answer)
 
         def serve():
             with suppress(OSError), server.wrap_socket(listener.accept()[0], server_side=True) as connection:
+                connection.settimeout(2)  # a kernel need not tell a server that its window will not open again
                 connection.recv(65_536)
                 answer(connection)
 
