@@ -274,6 +274,8 @@ def test_missing_source_is_one_loud_line(guard, authenticate, caplog, tokenbind_
         ({"exempt": {("GET", "health")}}, "exempt="),
         ({"exempt": {("GET", "")}}, "exempt="),
         ({"exempt": {("GET", 5)}}, "exempt="),
+        ({"exempt": {5}}, "exempt="),
+        ({"exempt": {("GET", "/docs/*")}}, "wildcards"),
         ({"exempt": {("get", "/health")}}, "METHOD"),
         ({"peer_source": TLSConnection}, r"TLSConnection\(\)"),
         ({"peer_source": object()}, r"TLSConnection\(\)"),

@@ -79,12 +79,12 @@ class ResourceServer:
         if isinstance(required_scopes, str):
             raise ConfigurationError('required_scopes= takes a collection, such as ("invoices:read",)')
         for pair in exempt:
-            if "*" in "".join(map(str, pair)):
-                raise ConfigurationError("exempt= is compared exactly; there are no wildcards")
             if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
                 raise ConfigurationError('exempt= takes pairs of method and path, such as {("GET", "/health")}')
             if pair[0] != pair[0].upper() or pair[1][:1] != "/":
                 raise ConfigurationError('exempt= takes pairs of METHOD and /path, such as {("GET", "/health")}')
+            if "*" in "".join(pair):
+                raise ConfigurationError("exempt= is compared exactly; there are no wildcards")
         if not isinstance(mount, str) or mount[:1] not in ("", "/"):
             raise ConfigurationError('mount= must be the path of a mount point, such as "/api"')
         self.verifier = verifier
