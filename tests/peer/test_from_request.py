@@ -1,5 +1,6 @@
 """`TLSConnection.from_request`: the certificate of real TLS connections."""
 
+from contextlib import suppress
 import ssl
 from ssl import CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED, TLSVersion
 from types import SimpleNamespace
@@ -104,7 +105,8 @@ def test_peer_is_known_after_the_client_has_gone(connections, tokenbind_client):
     """A request that is still worked on keeps its certificate when the client disconnects."""
     serving, asking = connections.sockets(connections.server(), connections.client(tokenbind_client))
     asking.close()
-    assert b"" == serving.recv(1)
+    with suppress(ConnectionResetError):  # if session tickets were still unread
+        assert b"" == serving.recv(1)
     assert tokenbind_client.thumbprint == peer_of(serving).thumbprint
 
 
