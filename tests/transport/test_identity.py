@@ -259,3 +259,11 @@ def test_what_is_no_certificate_says_what_it_is(tokenbind_client, swapped):
     if swapped in ("der", "junk"):
         with pytest.raises(IdentityError, match=f"no private key.*{hint}"):
             MemoryIdentity(tokenbind_client.pem, text)
+
+
+def test_secrets_that_are_no_text_are_not_shown(tokenbind_client, encrypted_key):
+    """A lone surrogate in key or password is our own error, and not a UnicodeEncodeError that holds all of it."""
+    for key, password in ((tokenbind_client.key_pem.decode()[:60] + "\udc80", None), (encrypted_key, "secret\udc80")):
+        with pytest.raises(IdentityError) as caught:
+            MemoryIdentity(tokenbind_client.pem, key, password)
+        assert not isinstance(caught.value.__context__, UnicodeError)

@@ -45,10 +45,11 @@ class Identity:
             raise IdentityError(f"the certificate cannot be read: {error}") from None
         self._pem = "\n".join(blocks).encode()
         self._key = key
-        self._password = password
+        # A UnicodeEncodeError would carry the secret along.
+        self._password = None if password is None else password.encode("utf-8", "surrogatepass")
         self._contexts: dict[Trust, ssl.SSLContext] = {}
         self._lock = threading.Lock()
-        load_identity(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self._pem, key, password)
+        load_identity(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self._pem, key, self._password)
 
     @property
     def certificate(self) -> PeerCertificate:

@@ -34,7 +34,7 @@ class MemoryIdentity:
 
     def __init__(self, certificates: str | bytes, key: str | bytes, password: str | None = None) -> None:
         text = certificates if isinstance(certificates, str) else certificates.decode("latin-1")
-        self._identity = Identity(text, key.encode() if isinstance(key, str) else key, password)
+        self._identity = Identity(text, key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key, password)
 
     def current(self) -> Identity:
         """The identity; always the same."""

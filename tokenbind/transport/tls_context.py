@@ -96,7 +96,7 @@ def is_pem(value: object) -> bool:
     return isinstance(value, str) and ("-----BEGIN" in value or "\n" in value)
 
 
-def load_identity(context: ssl.SSLContext, certificates: bytes, key: bytes, password: str | None) -> None:
+def load_identity(context: ssl.SSLContext, certificates: bytes, key: bytes, password: bytes | None) -> None:
     """Load a PEM chain and its PEM key into *context*, through memory.
 
     The key is not looked at before OpenSSL does: it may be one that only OpenSSL can read, such as a PKCS#11 URI.
@@ -105,7 +105,7 @@ def load_identity(context: ssl.SSLContext, certificates: bytes, key: bytes, pass
         IdentityError: if they cannot be read, or do not belong together.
     """
 
-    def load(path: str, key_path: str | None = None, secret: str | None = password) -> None:
+    def load(path: str, key_path: str | None = None, secret: str | bytes | None = password) -> None:
         context.load_cert_chain(path, key_path, secret if secret is not None else _never_ask)
 
     try:
@@ -175,11 +175,11 @@ def _write_and_close(descriptor: int, data: bytes) -> None:
         pass  # OpenSSL gave up reading, and says why itself
 
 
-def _through_encrypted_file(load: Load, certificates: bytes, key: bytes, password: str | None) -> None:
+def _through_encrypted_file(load: Load, certificates: bytes, key: bytes, password: bytes | None) -> None:
     from cryptography.hazmat.primitives import serialization
 
     try:
-        private = serialization.load_pem_private_key(key, password.encode() if password is not None else None)
+        private = serialization.load_pem_private_key(key, password)
     except (ValueError, TypeError):
         raise IdentityError("the private key cannot be read; is the password right?") from None
     passphrase = secrets.token_hex(32)
