@@ -86,6 +86,8 @@ class Reason(StrEnum):
     # 503
     CERTIFICATE_SOURCE_MISSING = "certificate_source_missing"
     REVOCATION_UNAVAILABLE = "revocation_unavailable"
+    KEYS_UNAVAILABLE = "keys_unavailable"
+    SIGNER_UNAVAILABLE = "signer_unavailable"
 
     # This process as a client.
     IDENTITY_UNUSABLE = "identity_unusable"

@@ -80,12 +80,9 @@ def test_attack_60_before_any_parsing(kit, verify, as_type):
     def find(kid, algorithm):
         raise Asked
 
-    async def find_async(kid, algorithm):
-        raise Asked
-
-    verifier = TokenVerifier(
-        issuer=kit.issuer.issuer, audience=kit.audience, keys=SimpleNamespace(find=find, find_async=find_async)
-    )
+    keys = SimpleNamespace(find=find, retains=bool, refetch=bool)
+    keys.current = lambda: keys
+    verifier = TokenVerifier(issuer=kit.issuer.issuer, audience=kit.audience, keys=keys)
     tokens = {size: as_type(kit.sign(kit.claims(client, filler="f" * size))) for size in (11_000, 12_500)}
     assert len(tokens[11_000]) < 16_384 < len(tokens[12_500])
     with pytest.raises(Asked):

@@ -38,7 +38,7 @@ def test_equality_hash_and_repr(appendix_a):
     assert hash(one) == hash(same)
     assert one != other
     assert one != appendix_a.thumbprint
-    assert f"<Confirmation x5t#S256={appendix_a.thumbprint}>" == repr(one)
+    assert f"Confirmation(thumbprint={appendix_a.thumbprint!r})" == repr(one)
     with pytest.raises(AttributeError):
         one.thumbprint = other.thumbprint
 

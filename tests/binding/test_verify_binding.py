@@ -18,7 +18,7 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 def refusal(confirmation, peer, policy, now=NOW):
     with pytest.raises(InvalidToken) as caught:
-        verify_binding(confirmation, peer, policy, now=now)
+        verify_binding(confirmation, peer, policy, now)
     return caught.value
 
 
@@ -33,7 +33,7 @@ def test_the_right_certificate(confirmation, tokenbind_client, policy, now):
     """The certificate that the token names is accepted under every policy, at any time, and its thumbprint shown."""
     expected = VerifiedBinding(tokenbind_client.thumbprint, None)
 
-    assert expected == verify_binding(confirmation, tokenbind_client.peer, policy, now=now)
+    assert expected == verify_binding(confirmation, tokenbind_client.peer, policy, now)
 
 
 def test_appendix_a(appendix_a):
@@ -41,7 +41,7 @@ def test_appendix_a(appendix_a):
     confirmation = Confirmation.from_claims({"cnf": {"x5t#S256": appendix_a.thumbprint}})
 
     for peer in (PeerCertificate.from_der(appendix_a.der), PeerCertificate.from_thumbprint(appendix_a.thumbprint)):
-        assert appendix_a.thumbprint == verify_binding(confirmation, peer, now=NOW).thumbprint
+        assert appendix_a.thumbprint == verify_binding(confirmation, peer, BindingPolicy.REQUIRED, NOW).thumbprint
 
 
 WRONG_THUMBPRINTS = {  # of the certificate of Appendix A; well-formed, but of something else
@@ -92,7 +92,7 @@ def test_unbound_tokens(tokenbind_client, present):
     peer = tokenbind_client.peer if present else None
 
     assert Reason.TOKEN_UNBOUND is refusal(None, peer, BindingPolicy.REQUIRED).reason
-    assert VerifiedBinding(None, None) == verify_binding(None, peer, BindingPolicy.WHEN_PRESENT, now=NOW)
+    assert VerifiedBinding(None, None) == verify_binding(None, peer, BindingPolicy.WHEN_PRESENT, NOW)
 
 
 def test_report_only_until_its_end(confirmation, tokenbind_client, tokenbind_stranger):
@@ -104,7 +104,7 @@ def test_report_only_until_its_end(confirmation, tokenbind_client, tokenbind_str
     }
 
     for reason, (named, peer) in cases.items():
-        assert VerifiedBinding(None, reason) == verify_binding(named, peer, REPORT_ONLY, now=NOW - 0.001)
+        assert VerifiedBinding(None, reason) == verify_binding(named, peer, REPORT_ONLY, NOW - 0.001)
         for now in (NOW, NOW + 1e9):
             assert reason is refusal(named, peer, REPORT_ONLY, now).reason
 
@@ -144,6 +144,6 @@ def test_one_changed_character_never_verifies(appendix_a):
 def judge(cnf, peer):
     """What is proven, or why nothing is."""
     try:
-        return verify_binding(Confirmation.from_claims({"cnf": cnf}), peer, now=NOW).thumbprint
+        return verify_binding(Confirmation.from_claims({"cnf": cnf}), peer, BindingPolicy.REQUIRED, NOW).thumbprint
     except InvalidToken as error:
         return error.reason

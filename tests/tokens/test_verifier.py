@@ -8,7 +8,7 @@ import pytest
 
 from tokenbind import BindingPolicy, InvalidToken, KeySet, Reason, SigningKey, Unavailable
 from tokenbind.tokens.compact import base64url
-from tokenbind.tokens.verifier import _HEADERS_REMEMBERED, MAX_TOKEN_BYTES
+from tokenbind.tokens.signed_tokens import HEADERS_REMEMBERED, MAX_TOKEN_BYTES
 
 
 def refusal(verify, *arguments):
@@ -194,44 +194,70 @@ def test_length(verify, tokenbind_kit, tokenbind_client):
 def test_headers_that_are_remembered_are_few(verifier_of, tokenbind_kit, tokenbind_client):
     """However many headers an issuer uses, a bounded number is remembered, and none of a token that was refused."""
     verifier, claims = verifier_of(), tokenbind_kit.claims(tokenbind_client)
-    for number in range(_HEADERS_REMEMBERED + 9):
+    for number in range(HEADERS_REMEMBERED + 9):
         token = tokenbind_kit.sign(claims, header={"x": number})
-        before = dict(verifier._headers)
+        before = dict(verifier._tokens._generation.headers)
         refusal(verifier.verify, token[:-4] + "AAAA", tokenbind_client.peer)
-        assert before == verifier._headers
+        assert before == verifier._tokens._generation.headers
         assert verifier.verify(token, tokenbind_client.peer).thumbprint
-        assert 1 <= len(verifier._headers) <= _HEADERS_REMEMBERED
+        assert 1 <= len(verifier._tokens._generation.headers) <= HEADERS_REMEMBERED
 
 
 class FetchedKeys:
     """A source whose keys have to be waited for, or cannot be had."""
 
-    def __init__(self, keys, error=None):
-        self.keys, self.error = keys, error
+    def __init__(self, fetched):
+        self.fetched, self.keys, self.blocked = fetched, None, 0
 
-    def find(self, kid, algorithm):
-        raise self.error or AssertionError("the event loop would have been blocked")
+    def current(self):
+        if self.keys is None:
+            raise Unavailable(Reason.KEYS_UNAVAILABLE, "no keys yet")
+        return self.keys
 
-    async def find_async(self, kid, algorithm):
+    def refetch(self, seen):
+        self.blocked += 1
+        self.keys = self.fetched
+        return self.keys is not seen
+
+    async def refetch_async(self, seen):
         await asyncio.sleep(0)
-        if self.error:
-            raise self.error
-        return self.keys.find(kid, algorithm)
+        self.keys = self.fetched
+        return self.keys is not seen
 
 
-def test_keys_that_are_fetched(verifier_of, tokenbind_kit, tokenbind_client, tokenbind_token):
-    """`verify_async` waits for `find_async`, and does not ask the blocking way."""
-    verifier = verifier_of(keys=FetchedKeys(KeySet.from_jwks(tokenbind_kit.issuer.jwks())))
+def test_keys_that_are_fetched(verify, verifier_of, tokenbind_kit, tokenbind_client, tokenbind_token):
+    """A verifier waits for the first keys in its own way; `verify_async` does not ask the blocking way."""
+    keys = FetchedKeys(KeySet.from_jwks(tokenbind_kit.issuer.jwks()))
+    verifier = verifier_of(keys=keys)
 
+    for _ in range(2):
+        assert verify(verifier, tokenbind_token, tokenbind_client.peer).thumbprint
+    assert keys.blocked <= 1
+    keys.keys = None
     assert asyncio.run(verifier.verify_async(tokenbind_token, tokenbind_client.peer)).thumbprint
-    with pytest.raises(AssertionError):
-        verifier_of(keys=verifier._keys).verify(tokenbind_token, tokenbind_client.peer)
+    assert keys.blocked <= 1
 
 
-def test_keys_that_cannot_be_had(verify, verifier_of, tokenbind_kit, tokenbind_client, tokenbind_token):
-    """`Unavailable` keys are neither "yes" nor "no": the error passes through."""
-    error = Unavailable(Reason.REVOCATION_UNAVAILABLE, "no keys")
+def test_keys_that_cannot_be_had(verify, verifier_of, tokenbind_client, tokenbind_token, tokenbind_monitor):
+    """Keys that are `Unavailable` are neither "yes" nor "no": the error passes through, and is reported once."""
     with pytest.raises(Unavailable) as caught:
-        verify(verifier_of(keys=FetchedKeys(None, error)), tokenbind_token, tokenbind_client.peer)
+        verify(verifier_of(keys=FetchedKeys(None)), tokenbind_token, tokenbind_client.peer)
 
-    assert error is caught.value
+    assert Reason.KEYS_UNAVAILABLE is caught.value.reason
+    assert [Reason.KEYS_UNAVAILABLE] == [event.reason for event in tokenbind_monitor.events]
+
+
+def test_a_key_that_is_new(verify, verifier_of, tokenbind_kit, tokenbind_client, tokenbind_token, tokenbind_monitor):
+    """An unknown kid asks for newer keys, once; a token that these refuse too has the reason of the second look."""
+    old = KeySet.from_jwks({"keys": [SigningKey.generate().public_jwk]})
+    forged = tokenbind_token[: tokenbind_token.rindex(".") + 1] + "A" * 86
+    for token, reason in ((tokenbind_token, None), (forged, Reason.SIGNATURE_INVALID)):
+        keys = FetchedKeys(KeySet.from_jwks(tokenbind_kit.issuer.jwks()))
+        keys.keys = old
+        verifier = verifier_of(keys=keys)
+        if reason:
+            assert reason is refusal(verify, verifier, token, tokenbind_client.peer)
+        else:
+            assert verify(verifier, token, tokenbind_client.peer).thumbprint
+        assert reason is tokenbind_monitor.last_reason
+    assert 2 == len(tokenbind_monitor.events)

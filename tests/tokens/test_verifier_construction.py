@@ -13,12 +13,13 @@ from tokenbind import AccessTokenProfile, ConfigurationError, InvalidToken, Reas
         *(("issuer", value, "issuer= must be the exact iss") for value in ("", None, 7, b"https://as.example")),
         *(("audience", value, "audience= must name") for value in ("", [], None, 7, [""], ["a", 7], [["a"]], b"a")),
         *(("keys", value, "keys= must be a KeySet") for value in (None, {"keys": []}, "https://as.example/jwks")),
-        *(("algorithms", value, "algorithms= takes a tuple") for value in ((), "ES256", None)),
+        *(("algorithms", value, "algorithms= takes a tuple") for value in ((), "ES256", 5)),
         *(("algorithms", (value,), "must be one of") for value in ("none", "HS256")),
         *(("not_before_leeway_seconds", value, "^not_before_.*from 0 to 60") for value in (-1, 61, None, "5")),
         *(("expiry_leeway_seconds", value, "^expiry_.*from 0 to 60") for value in (-1, 61, float("nan"), timedelta(0))),
         *(("max_lifetime_seconds", value, "must be a positive number") for value in (0, -1, None, float("nan"))),
         *(("cache_size", value, "cache_size= must be a whole number") for value in (-1, None, 1.5, "1024")),
+        *(("cache_key", value, "sha256") for value in (None, "md5", "SHA256")),
         ("binding", "required", "must be a BindingPolicy"),
         ("binding", None, "must be a BindingPolicy"),
         *((plugged, object(), "must have the method") for plugged in ("revocation", "monitor")),
@@ -60,9 +61,16 @@ PROFILE = {
 @pytest.mark.parametrize(
     ("option", "value", "hint"),
     [
-        *(("types", value, "types= and") for value in ("at+jwt", {""}, [5])),
-        *(("types", value, "lower case") for value in ((), {"at+JWT"})),
-        *(("required_claims", value, "required_claims=") for value in ("sub", [None])),
+        *(
+            (name, value, "collections of names")
+            for name in ("types", "schemes", "required_claims", "refused_claims")
+            for value in ("at+jwt", [5], None)
+        ),
+        *((name, value, "lower case") for name in ("types", "schemes") for value in ((), {"at+JWT"})),
+        *((name, {""}, "not be empty") for name in ("schemes", "required_claims", "refused_claims")),
+        *(("claim_values", value, "names and texts") for value in ({"typ"}, {"ver": 2}, {5: "x"})),
+        ("algorithms", {"HS256"}, "HMAC"),
+        *(("types", value, "nothing in this profile tells") for value in ({"jwt"}, {""}, {"at+jwt", "jwt"})),
         *((name, value, "not empty") for name in ("name", "client_claim", "scope_claim") for value in ("", None)),
     ],
 )

@@ -64,7 +64,7 @@ def the_core(der: bytes, pem: str, claims: dict[str, Any]) -> None:
     confirmation = Confirmation.from_claims(claims)
     assert_type(confirmation, Confirmation | None)
     assert_type(Confirmation.of(peer).to_cnf(), dict[str, str])
-    verdict = verify_binding(confirmation, peer, BindingPolicy.REQUIRED, now=0)
+    verdict = verify_binding(confirmation, peer, BindingPolicy.REQUIRED, 0)
     assert_type(verdict, VerifiedBinding)
     assert_type(verdict.thumbprint, str | None)
     assert_type(verdict.refusal, Reason | None)
@@ -125,7 +125,9 @@ def verifying(
 
 async def verifying_in_asyncio(verifier: Verifier, keys: KeySource, token: str, peer: PeerCertificate) -> None:
     assert_type(await verifier.verify_async(token, peer), BoundToken)
-    assert_type(await keys.find_async("kid", "ES256"), VerificationKey)
+    assert_type(keys.current(), KeySet)
+    assert_type(keys.refetch(None), bool)
+    assert_type(await keys.refetch_async(None), bool)
 
 
 def bound_tokens(bound: BoundToken) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hmac import compare_digest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InvalidToken, Reason
 from .moments import seconds_of
@@ -22,16 +22,19 @@ __all__ = ["BindingPolicy", "Confirmation", "VerifiedBinding", "verify_binding"]
 # a DPoP one (RFC 9449 §7.2), is never accepted on the strength of the first alone.
 _UNCHECKED_METHODS = frozenset({"jkt", "jwk", "jwe", "jku", "kid"})
 
+_new: Any = tuple.__new__  # a NamedTuple's own constructor takes twice as long
 
-class Confirmation:
-    """What a token says about its holder: the thumbprint of the one certificate it is bound to (RFC 8705 §3.1)."""
 
-    __slots__ = ("_thumbprint", "_verified")
+class Confirmation(NamedTuple):
+    """What a token says about its holder: the thumbprint of the one certificate it is bound to (RFC 8705 §3.1).
 
-    def __init__(self, thumbprint: str) -> None:
-        """Not public: use `of` or `from_claims`."""
-        self._thumbprint = thumbprint
-        self._verified = VerifiedBinding(thumbprint, None)
+    Use `of` or `from_claims`; the constructor checks nothing.
+
+    Attributes:
+        thumbprint: The thumbprint that the token names; NOT proven until `verify_binding` has returned.
+    """
+
+    thumbprint: str
 
     @classmethod
     def of(cls, peer: PeerCertificate) -> Confirmation:
@@ -39,7 +42,7 @@ class Confirmation:
         return cls(peer.thumbprint)
 
     @classmethod
-    def from_claims(cls, claims: Mapping[str, object]) -> Confirmation | None:
+    def from_claims(cls, claims: Mapping[str, Any]) -> Confirmation | None:
         """Read the ``cnf`` member of token claims or of an introspection response (RFC 8705 §3.1, §3.2).
 
         Returns:
@@ -49,42 +52,41 @@ class Confirmation:
             InvalidToken: ``confirmation_malformed``, or ``confirmation_unsupported`` for a ``cnf`` that names another
                 key (``jkt``, ``jwk``, ``jwe``, ``jku``, ``kid``), even beside a right thumbprint. Nothing is fetched.
         """
-        if "cnf" not in claims:
-            return None
-        cnf = claims["cnf"]
-        if type(cnf) is not dict:
-            raise InvalidToken(Reason.CONFIRMATION_MALFORMED, "cnf is not a JSON object")
-        if not _UNCHECKED_METHODS.isdisjoint(cnf):
-            raise InvalidToken(
-                Reason.CONFIRMATION_UNSUPPORTED, "cnf names a key that a certificate cannot prove (such as DPoP's jkt)"
-            )
-        value = cnf.get(X5T_S256)
-        if type(value) is str and is_thumbprint(value):
-            return cls(value)
-        if X5T_S256 in cnf or not cnf:
-            raise InvalidToken(
-                Reason.CONFIRMATION_MALFORMED,
-                "cnf must hold x5t#S256 as 43 base64url characters without padding (RFC 8705 §3.1)",
-            )
-        raise InvalidToken(Reason.CONFIRMATION_UNSUPPORTED, "cnf has no x5t#S256 (RFC 8705 §3.1)")
-
-    @property
-    def thumbprint(self) -> str:
-        """The thumbprint that the token names; NOT proven until `verify_binding` has returned."""
-        return self._thumbprint
+        try:
+            cnf = claims["cnf"]
+            thumbprint = cnf[X5T_S256]
+            if (
+                type(thumbprint) is str
+                and is_thumbprint(thumbprint)
+                and (len(cnf) == 1 or _UNCHECKED_METHODS.isdisjoint(cnf))
+            ):
+                return _new(cls, (thumbprint,))
+        except (KeyError, TypeError):  # there is no such member, or it is not of the type that it must be
+            pass
+        return _no_confirmation(claims)
 
     def to_cnf(self) -> dict[str, str]:
         """The value of a ``cnf`` claim."""
-        return {X5T_S256: self._thumbprint}
+        return {X5T_S256: self.thumbprint}
 
-    def __eq__(self, other: object) -> bool:
-        return self._thumbprint == other._thumbprint if isinstance(other, Confirmation) else NotImplemented
 
-    def __hash__(self) -> int:
-        return hash(self._thumbprint)
-
-    def __repr__(self) -> str:
-        return f"<Confirmation {X5T_S256}={self._thumbprint}>"
+def _no_confirmation(claims: Mapping[str, object]) -> None:
+    """None if there is no ``cnf``; else why it is not one to be had."""
+    if "cnf" not in claims:
+        return
+    cnf = claims["cnf"]
+    if type(cnf) is not dict:
+        raise InvalidToken(Reason.CONFIRMATION_MALFORMED, "cnf is not a JSON object")
+    if not _UNCHECKED_METHODS.isdisjoint(cnf):
+        raise InvalidToken(
+            Reason.CONFIRMATION_UNSUPPORTED, "cnf names a key that a certificate cannot prove (such as DPoP's jkt)"
+        )
+    if X5T_S256 in cnf or not cnf:
+        raise InvalidToken(
+            Reason.CONFIRMATION_MALFORMED,
+            "cnf must hold x5t#S256 as 43 base64url characters without padding (RFC 8705 §3.1)",
+        )
+    raise InvalidToken(Reason.CONFIRMATION_UNSUPPORTED, "cnf has no x5t#S256 (RFC 8705 §3.1)")
 
 
 class VerifiedBinding(NamedTuple):
@@ -144,8 +146,7 @@ BindingPolicy.WHEN_PRESENT = BindingPolicy("when_present")
 def verify_binding(
     confirmation: Confirmation | None,
     peer: PeerCertificate | None,
-    policy: BindingPolicy = BindingPolicy.REQUIRED,
-    *,
+    policy: BindingPolicy,
     now: float,
 ) -> VerifiedBinding:
     """Judge whether the certificate that the peer proved is the one that the token names.
@@ -172,8 +173,8 @@ def verify_binding(
         refusal = InvalidToken(Reason.TOKEN_UNBOUND, "the token is not bound to a certificate: it has no cnf")
     elif peer is None:
         refusal = InvalidToken(Reason.CERTIFICATE_MISSING, "the token is bound, and the peer sent no certificate")
-    elif compare_digest(confirmation.thumbprint, peer.thumbprint):
-        return confirmation._verified
+    elif compare_digest(confirmation.thumbprint, peer._thumbprint):
+        return _new(VerifiedBinding, (confirmation.thumbprint, None))
     else:
         refusal = InvalidToken(
             Reason.CERTIFICATE_MISMATCH,

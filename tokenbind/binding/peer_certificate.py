@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
-__all__ = ["PeerCertificate"]
+__all__ = ["CertificatesByDER", "PeerCertificate"]
+
+_REMEMBERED = 256
 
 
 class PeerCertificate:
@@ -37,8 +39,8 @@ class PeerCertificate:
         self._chain_verified = chain_verified
         self._x509: Certificate | None = None
 
-    @classmethod
-    def from_der(cls, der: bytes) -> PeerCertificate:
+    @staticmethod
+    def from_der(der: bytes) -> PeerCertificate:
         """From the DER of one certificate.
 
         Does NOT verify signature, dates or chain.
@@ -46,8 +48,9 @@ class PeerCertificate:
         Raises:
             InvalidRequest: ``certificate_malformed``.
         """
-        require_der(der)
-        return cls(thumbprint_of_der(der), (der,), "der")
+        if type(der) is not bytes:
+            require_der(der)
+        return _of_der[der]
 
     @classmethod
     def from_pem(cls, pem: str) -> PeerCertificate:
@@ -140,3 +143,29 @@ class PeerCertificate:
 
     def __repr__(self) -> str:
         return f"<PeerCertificate {self._thumbprint} from {self._source}, chain_verified={self._chain_verified}>"
+
+
+class CertificatesByDER(dict[bytes, PeerCertificate]):
+    """For peer sources: certificates by their DER, made when they are first asked for; only the latest are remembered.
+
+    By the whole certificate, and not by the connection: the thumbprint of the same bytes is the same, whoever they come
+    from. Indexing raises InvalidRequest with ``certificate_malformed``; *der* must be bytes.
+    """
+
+    __slots__ = ("_chain_verified", "_source")
+
+    def __init__(self, source: str, chain_verified: bool | None = None) -> None:
+        super().__init__()
+        self._source = source
+        self._chain_verified = chain_verified
+
+    def __missing__(self, der: bytes) -> PeerCertificate:
+        require_der(der)
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        certificate = PeerCertificate(thumbprint_of_der(der), (der,), self._source, self._chain_verified)
+        self[der] = certificate
+        return certificate
+
+
+_of_der = CertificatesByDER("der")

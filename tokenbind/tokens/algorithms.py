@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, InvalidToken, Reason
 
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = [
     "require_algorithm",
     "require_sound_key",
     "sign_function",
-    "verification",
+    "verify_function",
 ]
 
 DEFAULT_ALGORITHMS = ("ES256", "PS256", "EdDSA")
@@ -115,32 +115,56 @@ def algorithms_of(kty: object, crv: object) -> list[str]:
     return [name for name, algorithm in ALGORITHMS.items() if (algorithm.kty, algorithm.crv) == (kty, crv)]
 
 
-def verification(key: Any, name: str) -> tuple[Callable[..., None], tuple[Any, ...]]:
-    """A function of signature, message and further arguments, and these arguments.
+def verify_function(key: Any, name: str) -> Callable[[bytes, bytes], None]:
+    """A function of signature and message that returns, or raises InvalidToken with ``signature_invalid``."""
+    from cryptography.exceptions import InvalidSignature
 
-    It returns, or raises `cryptography.exceptions.InvalidSignature`.
-    """
     algorithm = ALGORITHMS[name]
+    verify: Callable[..., None] = key.verify
+    if algorithm.kty == "EC":
+        return _verify_ec(verify, algorithm)
     if algorithm.kty == "RSA":
-        return key.verify, (_rsa_padding(algorithm), _hash(algorithm))
-    return (_verify_ec(key, algorithm) if algorithm.kty == "EC" else key.verify), ()
+        padding, hash_ = _rsa_padding(algorithm), _hash(algorithm)
+
+        def verify_rsa(signature: bytes, message: bytes) -> None:
+            try:
+                verify(signature, message, padding, hash_)
+            except InvalidSignature:
+                raise _signature_invalid() from None
+
+        return verify_rsa
+
+    def verify_okp(signature: bytes, message: bytes) -> None:
+        try:
+            verify(signature, message)
+        except InvalidSignature:
+            raise _signature_invalid() from None
+
+    return verify_okp
 
 
-def _verify_ec(key: ec.EllipticCurvePublicKey, algorithm: Algorithm) -> Callable[[bytes, bytes], None]:
+def _verify_ec(verify: Callable[..., None], algorithm: Algorithm) -> Callable[[bytes, bytes], None]:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
     from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-    verify, ecdsa, size = key.verify, ECDSA(_hash(algorithm)), algorithm.size
-    integer = int.from_bytes
+    ecdsa, size, integer = ECDSA(_hash(algorithm)), algorithm.size, int.from_bytes
 
     def verify_ec(signature: bytes, message: bytes) -> None:
         # RFC 7518 §3.4: r and s as octet strings of fixed length, not DER.
         if len(signature) != 2 * size:
-            raise InvalidSignature
-        verify(encode_dss_signature(integer(signature[:size], "big"), integer(signature[size:], "big")), message, ecdsa)
+            raise _signature_invalid()
+        r, s = integer(signature[:size], "big"), integer(signature[size:], "big")
+        try:
+            verify(encode_dss_signature(r, s), message, ecdsa)
+        except InvalidSignature:
+            raise _signature_invalid() from None
 
     return verify_ec
+
+
+def _signature_invalid() -> InvalidToken:
+    return InvalidToken(Reason.SIGNATURE_INVALID, "the token's signature is not the issuer's")
 
 
 def sign_function(key: Any, name: str) -> Callable[[bytes], bytes]:

@@ -23,8 +23,8 @@ class VerifiedToken(NamedTuple):
     subject: str | None
     client_id: str | None
     token_id: str | None
-    audience: tuple[str, ...]
-    scopes: frozenset[str]
+    audience: str | tuple[str, ...]
+    scope: str
     issued_at: float
     expires_at: float
     confirmation: Confirmation | None
@@ -76,12 +76,13 @@ class BoundToken:
     @property
     def audience(self) -> tuple[str, ...]:
         """``aud``, every value of it; one of them is the verifier's."""
-        return self._token.audience
+        audience = self._token.audience
+        return (audience,) if isinstance(audience, str) else audience
 
     @property
     def scopes(self) -> frozenset[str]:
-        """The scopes of ``scope``; empty if it has none."""
-        return self._token.scopes
+        """The scopes of ``scope``, or of what the profile calls it; empty if there are none."""
+        return frozenset(filter(None, self._token.scope.split(" ")))
 
     @property
     def issued_at(self) -> datetime:
@@ -108,7 +109,7 @@ class BoundToken:
             InsufficientScope: otherwise; the middleware answers it with 403.
         """
         required = (scope, *more)
-        if not self._token.scopes.issuperset(required):
+        if not self.scopes.issuperset(required):
             self._scope_refusal = required
             raise InsufficientScope(required)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from ..binding import Confirmation
@@ -12,23 +12,19 @@ from .compact import read_json_object
 from .profile import AccessTokenProfile
 
 
-__all__ = ["ClaimsPolicy", "claims_policy", "read_claims", "require_leeway"]
+__all__ = ["ClaimsPolicy", "claims_policy", "claims_reader", "require_leeway"]
 
 _LEEWAY_LIMIT_SECONDS = 60  # FAPI 2.0 §5.3.2.1-13: more than 60 seconds in the future "shall be rejected"
-_NO_SCOPES: frozenset[str] = frozenset()
 _LATEST = 253_402_300_799  # the last second that a datetime can hold
+_new: Any = tuple.__new__  # a NamedTuple's own constructor takes twice as long
 
 
 class ClaimsPolicy(NamedTuple):
-    """What the claims are held against. Leeways and lifetimes are in seconds.
-
-    `further_claims` are those that the profile requires, and that are not read for anything else.
-    """
+    """What the claims are held against. Leeways and lifetimes are in seconds."""
 
     issuer: str
     audience: frozenset[str]
     profile: AccessTokenProfile
-    further_claims: frozenset[str]
     not_before_leeway: float
     max_lifetime: float
 
@@ -51,12 +47,11 @@ def claims_policy(
     if not audiences or not all(isinstance(name, str) and name for name in audiences):
         raise ConfigurationError("audience= must name this resource server, such as 'https://api.example'")
     if not isinstance(profile, AccessTokenProfile):
-        raise ConfigurationError("profile= must be an AccessTokenProfile")
+        raise ConfigurationError("profile= must be an AccessTokenProfile, such as AccessTokenProfile.KEYCLOAK")
     require_leeway(not_before_leeway, "not_before_leeway_seconds=")
     if not isinstance(max_lifetime, (int, float)) or not max_lifetime > 0:
         raise ConfigurationError("max_lifetime_seconds= must be a positive number")
-    further = profile.required_claims - {"sub", profile.client_claim, profile.token_id_claim}
-    return ClaimsPolicy(issuer, frozenset(audiences), profile, further, not_before_leeway, max_lifetime)
+    return ClaimsPolicy(issuer, frozenset(audiences), profile, not_before_leeway, max_lifetime)
 
 
 def require_leeway(seconds: object, name: str) -> None:
@@ -64,75 +59,94 @@ def require_leeway(seconds: object, name: str) -> None:
         raise ConfigurationError(f"{name} must be from 0 to {_LEEWAY_LIMIT_SECONDS}")
 
 
-def read_claims(payload: bytes, policy: ClaimsPolicy, now: float) -> VerifiedToken:
-    """Judge every claim but two that are judged at every call: that ``exp`` lies ahead, and ``cnf``.
+def claims_reader(policy: ClaimsPolicy) -> Callable[[bytes, float], VerifiedToken]:
+    """A function of payload and time that judges every claim but two: that ``exp`` lies ahead, and the binding.
 
-    Raises:
-        InvalidToken: for the first claim that is not as it must be.
+    It raises InvalidToken for the first claim that is not as it must be. It stands on the path of every token, so the
+    claims are taken in one go, and looked at one by one only if their types are not the usual ones.
     """
-    claims = read_json_object(payload)
-    get, profile = claims.get, policy.profile
-    # RFC 9068 §4: "The issuer identifier for the authorization server [...] MUST exactly match the value of the
-    # 'iss' claim."
-    issuer, audience = get("iss"), get("aud")
-    if issuer != policy.issuer:
-        raise _refused_issuer(claims)
-    audience = (audience,) if type(audience) is str else _audience(claims)
-    if policy.audience.isdisjoint(audience):
-        raise InvalidToken(Reason.AUDIENCE_MISMATCH, "aud does not name this resource server")
-    expires_at, issued_at = _date(claims, "exp"), _date(claims, "iat")
-    if max(issued_at, _date(claims, "nbf") if "nbf" in claims else 0) > now + policy.not_before_leeway:
-        raise InvalidToken(Reason.TOKEN_NOT_YET_VALID, "iat or nbf lies in the future")
-    if expires_at - issued_at > policy.max_lifetime:
-        raise InvalidToken(
-            Reason.TOKEN_LIFETIME_REFUSED, f"the token lives longer than max_lifetime_seconds={policy.max_lifetime:g}"
+    issuer, audiences, profile, leeway, max_lifetime = policy
+    client_claim, token_id_claim, scope_claim = profile.client_claim, profile.token_id_claim, profile.scope_claim
+    further = profile.required_claims.difference(("sub", client_claim, token_id_claim))
+    special = bool(further or profile.claim_values or profile.refused_claims)
+
+    def read_claims(payload: bytes, now: float) -> VerifiedToken:
+        claims = read_json_object(payload)
+        try:
+            # RFC 9068 §4: "The issuer identifier for the authorization server [...] MUST exactly match the value of the
+            # 'iss' claim."
+            audience, subject, client_id = claims["aud"], claims["sub"], claims[client_claim]
+            token_id, expires_at, issued_at = claims[token_id_claim], claims["exp"], claims["iat"]
+            scope = claims[scope_claim] if scope_claim in claims else ""
+            usual = (
+                claims["iss"] == issuer
+                and type(audience) is str
+                and type(subject) is str
+                and type(client_id) is str
+                and type(token_id) is str
+                and type(scope) is str
+                and type(expires_at) is int
+                and type(issued_at) is int
+                and 0 <= issued_at <= _LATEST
+                and 0 <= expires_at <= _LATEST
+                and subject
+                and client_id
+                and token_id
+            )
+        except KeyError:
+            usual = False
+        if not usual:
+            audience, subject, client_id, token_id, expires_at, issued_at, scope = _unusual(claims, issuer, profile)
+        if audience not in audiences and (type(audience) is str or audiences.isdisjoint(audience)):
+            raise InvalidToken(Reason.AUDIENCE_MISMATCH, "aud does not name this resource server")
+        if issued_at > now + leeway or ("nbf" in claims and _date(claims, "nbf") > now + leeway):
+            raise InvalidToken(Reason.TOKEN_NOT_YET_VALID, "iat or nbf lies in the future")
+        if expires_at - issued_at > max_lifetime:
+            raise InvalidToken(
+                Reason.TOKEN_LIFETIME_REFUSED, f"the token lives longer than max_lifetime_seconds={max_lifetime:g}"
+            )
+        if special:
+            _require_special(claims, profile, further)
+        confirmation = Confirmation.from_claims(claims)
+        return _new(
+            VerifiedToken,
+            (issuer, subject, client_id, token_id, audience, scope, issued_at, expires_at, confirmation, payload),
         )
-    if not claims.keys() >= profile.required_claims:
-        raise _missing(min(profile.required_claims - claims.keys()))
-    for name in policy.further_claims:
-        if claims[name] in (None, ""):
-            raise _missing(name)
-    scope = get(profile.scope_claim, "")
-    if type(scope) is not str:
-        raise InvalidToken(Reason.CLAIM_MALFORMED, f"{profile.scope_claim} is not a string")
-    fields = (
-        policy.issuer,
-        _text(claims, "sub"),
-        _text(claims, profile.client_claim),
-        _text(claims, profile.token_id_claim),
-        audience,
-        frozenset(filter(None, scope.split(" "))) if scope else _NO_SCOPES,
-        issued_at,
-        expires_at,
-        Confirmation.from_claims(claims),
-        payload,
-    )
-    return tuple.__new__(VerifiedToken, fields)  # a NamedTuple's own constructor takes twice as long
+
+    return read_claims
 
 
-def _refused_issuer(claims: dict[str, Any]) -> InvalidToken:
-    if "iss" not in claims:
-        return _missing("iss")
-    if type(claims["iss"]) is not str:
-        return InvalidToken(Reason.CLAIM_MALFORMED, "iss is not a string")
-    return InvalidToken(Reason.ISSUER_MISMATCH, "iss is another issuer than the one that this verifier trusts")
-
-
-def _audience(claims: dict[str, Any]) -> tuple[str, ...]:
-    """The values of an ``aud`` that is no string."""
+def _unusual(claims: dict[str, Any], trusted: str, profile: AccessTokenProfile) -> tuple[Any, ...]:
+    """The claims that are read, each looked at: it may be of another type, or not be there, or not be permitted."""
+    issuer = claims.get("iss")
+    if type(issuer) is not str:
+        raise _malformed("iss", "a string") if "iss" in claims else _missing("iss")
+    if issuer != trusted:
+        raise InvalidToken(
+            Reason.ISSUER_MISMATCH, f"iss is {issuer[:200]!a}, and this verifier trusts {trusted!a} alone"
+        )
     audience = claims.get("aud")
     if audience is None:
         raise _missing("aud")
-    if type(audience) is not list or not audience or any(type(member) is not str for member in audience):
-        raise InvalidToken(Reason.CLAIM_MALFORMED, "aud is neither a string nor a list of strings")
-    return tuple(audience)
+    if type(audience) is list and audience and all(type(member) is str for member in audience):
+        audience = tuple(audience)
+    elif type(audience) is not str:
+        raise _malformed("aud", "a string or a list of strings")
+    expires_at, issued_at = _date(claims, "exp"), _date(claims, "iat")
+    names = "sub", profile.client_claim, profile.token_id_claim
+    texts = [_text(claims, name, profile.required_claims) for name in names]
+    scope = claims.get(profile.scope_claim, "")
+    if type(scope) is not str:
+        raise _malformed(profile.scope_claim, "a string")
+    return audience, *texts, expires_at, issued_at, scope
 
 
-def _text(claims: dict[str, Any], name: str) -> str | None:
+def _text(claims: dict[str, Any], name: str, required: Collection[str]) -> str | None:
+    """A text; None if it is not there, and need not be."""
     value = claims.get(name)
-    if (type(value) is str and value) or (value is None and name not in claims):
+    if (type(value) is str and value) or not (name in claims or name in required):
         return value
-    raise _missing(name) if value == "" else InvalidToken(Reason.CLAIM_MALFORMED, f"{name} is not a string")
+    raise _missing(name) if value == "" or name not in claims else _malformed(name, "a string")
 
 
 def _date(claims: dict[str, Any], name: str) -> float:
@@ -140,10 +154,28 @@ def _date(claims: dict[str, Any], name: str) -> float:
     value = claims.get(name)
     if (type(value) is int or type(value) is float) and 0 <= value <= _LATEST:  # False for NaN
         return value
-    if name not in claims:
-        raise _missing(name)
-    raise InvalidToken(Reason.CLAIM_MALFORMED, f"{name} is not a time in seconds since 1970")
+    raise _malformed(name, "a time in seconds since 1970") if name in claims else _missing(name)
+
+
+def _require_special(claims: dict[str, Any], profile: AccessTokenProfile, further: frozenset[str]) -> None:
+    """Pass if the claims are those of an access token of *profile*, and not of another token of the same issuer."""
+    for name in further:
+        if claims.get(name) in (None, ""):
+            raise _missing(name)
+    for name, value in profile.claim_values.items():
+        if claims.get(name) != value:
+            raise _other_token(f"{name} is not {value!r}", profile)
+    for name in profile.refused_claims.intersection(claims):
+        raise _other_token(f"it has {name}", profile)
+
+
+def _other_token(what: str, profile: AccessTokenProfile) -> InvalidToken:
+    return InvalidToken(Reason.TOKEN_TYPE_REFUSED, f"{what}, so it is no access token of the profile {profile.name}")
 
 
 def _missing(name: str) -> InvalidToken:
     return InvalidToken(Reason.CLAIM_MISSING, f"{name} is missing")
+
+
+def _malformed(name: str, what: str) -> InvalidToken:
+    return InvalidToken(Reason.CLAIM_MALFORMED, f"{name} is not {what}")

@@ -8,45 +8,22 @@ import json
 import os
 import re
 from time import time
-from typing import Any, Protocol
+from typing import Any
 
 from ..binding import Confirmation, PeerCertificate
 from ..binding.moments import seconds_of
 from ..errors import ConfigurationError, InvalidRequest, Reason
 from .compact import MAX_TOKEN_BYTES, base64url
+from .signing_key import Signer
 
 
-__all__ = ["Signer", "TokenIssuer"]
+__all__ = ["TokenIssuer"]
 
 _RESERVED = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "cnf"})
 _MAX_LIFETIME_SECONDS = 86_400  # what `TokenVerifier` takes by default
 # RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ), separated by one space.
 _is_scope = re.compile(r"[!#-\[\]-~]+").fullmatch
 _encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
-
-
-class Signer(Protocol):
-    """Whatever can sign for an issuer; `SigningKey` does, and so can a key that never leaves its hardware."""
-
-    @property
-    def algorithm(self) -> str:
-        """The JWS ``alg``."""
-        ...
-
-    @property
-    def kid(self) -> str:
-        """The key id."""
-        ...
-
-    @property
-    def public_jwk(self) -> dict[str, str]:
-        """The public key, to be published."""
-        ...
-
-    @property
-    def sign(self) -> Callable[[bytes], bytes]:
-        """A function of the message that returns the JWS signature."""
-        ...
 
 
 class TokenIssuer:

@@ -1,8 +1,8 @@
 """Remembers which tokens were verified, so that a signature is checked once and not at every request.
 
-Private to one verifier: what it holds is true under that verifier's policy and keys only. It holds successes, never a
-verdict on the binding, and its keys are SHA-256 of the whole token, so no live token lies in a heap dump and no two
-tokens share an entry (a key that was a prefix or a part of the token let strangers in elsewhere: CVE-2026-35030).
+Private to one policy and one generation of keys: what it holds is true under these only. It holds successes, never a
+verdict on the binding, and it is asked with the whole token, or the SHA-256 of all of it, so that no two tokens share an
+entry (a key that was a prefix or a part of the token let strangers in elsewhere: CVE-2026-35030).
 """
 
 from __future__ import annotations

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from copy import copy
-from hashlib import sha256
 from time import time
-from typing import Protocol
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypedDict, Unpack
 
 from ..binding import BindingPolicy, PeerCertificate, verify_binding
 from ..errors import ConfigurationError, InvalidToken, Reason, Unavailable
 from ..monitoring import Accepted, Monitor, Refused, emit
 from ..revocation import Revocation
-from .algorithms import ALGORITHMS, DEFAULT_ALGORITHMS, canonical_algorithms
+from .algorithms import canonical_algorithms
 from .bound_token import BoundToken, VerifiedToken
-from .claims import claims_policy, read_claims, require_leeway
-from .compact import MAX_TOKEN_BYTES, CompactToken, Header, malformed, read_base64url, read_compact, read_header
-from .keys import KeySource, VerificationKey
+from .claims import claims_policy, claims_reader, require_leeway
+from .keys import KeySet, KeySource
 from .profile import AccessTokenProfile
-from .verified_cache import VerifiedCache
+from .signed_tokens import SignedTokens
 
 
-__all__ = ["TokenVerifier", "Verifier"]
+if TYPE_CHECKING:
+    from ..transport.tls_context import Trust
 
-_HEADERS_REMEMBERED = 64
-_LONGEST_CACHED = 4096  # bytes: hashing a longer token would cost more than refusing it by its header
+__all__ = ["TokenVerifier", "Verifier", "VerifierOptions"]
+
+_create: Any = object.__new__
+_CLEARED_BY_NEWS = (Reason.KEY_UNKNOWN, Reason.KEYS_UNAVAILABLE)
 
 
 class Verifier(Protocol):
@@ -34,6 +36,11 @@ class Verifier(Protocol):
     def monitor(self) -> Monitor | None:
         """Who is told of verdicts."""
 
+    @property
+    def schemes(self) -> frozenset[str]:
+        """The Authorization schemes under which tokens may come, in lower case."""
+        ...
+
     def verify(self, token: str | bytes, peer: PeerCertificate | None, /) -> BoundToken:
         """As `TokenVerifier.verify`: a bound token, or InvalidToken, or Unavailable."""
         ...
@@ -41,6 +48,22 @@ class Verifier(Protocol):
     async def verify_async(self, token: str | bytes, peer: PeerCertificate | None, /) -> BoundToken:
         """The same for asyncio, where nothing may block."""
         ...
+
+
+class VerifierOptions(TypedDict, total=False):
+    """The keywords of `TokenVerifier` that have defaults."""
+
+    algorithms: Collection[str] | None
+    profile: AccessTokenProfile
+    binding: BindingPolicy
+    cache_size: int
+    cache_key: Literal["sha256", "token"]
+    revocation: Revocation | None
+    monitor: Monitor | None
+    clock: Callable[[], float]
+    max_lifetime_seconds: float
+    not_before_leeway_seconds: float
+    expiry_leeway_seconds: float
 
 
 class TokenVerifier:
@@ -60,10 +83,11 @@ class TokenVerifier:
         issuer: str,
         audience: str | Collection[str],
         keys: KeySource,
-        algorithms: Collection[str] = DEFAULT_ALGORITHMS,
+        algorithms: Collection[str] | None = None,
         profile: AccessTokenProfile = AccessTokenProfile.RFC9068,
         binding: BindingPolicy = BindingPolicy.REQUIRED,
         cache_size: int = 1024,
+        cache_key: Literal["sha256", "token"] = "sha256",
         revocation: Revocation | None = None,
         monitor: Monitor | None = None,
         clock: Callable[[], float] = time,
@@ -76,11 +100,13 @@ class TokenVerifier:
             issuer: The exact ``iss`` of the tokens.
             audience: What this resource server is called in ``aud``; with several names, one of them must be there.
             keys: The issuer's keys, and no one else's.
-            algorithms: The permitted ``alg`` values.
+            algorithms: The permitted ``alg`` values; default: those of the profile.
             profile: What an access token of this issuer looks like.
             binding: What to do with tokens whose binding does not hold.
             cache_size: How many verified tokens of up to 4 KiB are remembered (some 2 KB each); 0 for none. Expiry,
                 binding and revocation are decided anew at every call all the same.
+            cache_key: By what they are remembered: their SHA-256, or the token itself, which is quicker, and leaves
+                live tokens in the memory of the process and in its dumps.
             revocation: Asked at every call.
             monitor: Told of every verdict.
             clock: Seconds since the epoch.
@@ -91,10 +117,12 @@ class TokenVerifier:
         Raises:
             ConfigurationError: if an argument cannot be right.
         """
-        if not all(callable(getattr(keys, name, None)) for name in ("find", "find_async")):
-            raise ConfigurationError("keys= must be a KeySet, such as KeySet.from_jwks({...})")
+        if isinstance(keys, type) or not all(callable(getattr(keys, name, None)) for name in ("current", "refetch")):
+            raise ConfigurationError("keys= must be a KeySet, such as KeySet.from_jwks({...}) or KeySet.from_url(...)")
         if not isinstance(cache_size, int) or cache_size < 0:
             raise ConfigurationError("cache_size= must be a whole number: 0 for no cache, or more")
+        if cache_key not in ("sha256", "token"):
+            raise ConfigurationError('cache_key= must be "sha256" or "token"')
         for plugged, name in ((revocation, "check"), (monitor, "record")):
             if plugged is not None and not callable(getattr(plugged, name, None)):
                 raise ConfigurationError("revocation= must have the method check, and monitor= the method record")
@@ -103,19 +131,85 @@ class TokenVerifier:
         self._claims = claims_policy(issuer, audience, profile, not_before_leeway_seconds, max_lifetime_seconds)
         self._expiry_leeway = expiry_leeway_seconds
         self._keys = keys
-        self._algorithms = canonical_algorithms(algorithms)
+        self._fixed_keys = keys if isinstance(keys, KeySet) else None
+        self._tokens = SignedTokens(
+            keys,
+            canonical_algorithms(profile.algorithms if algorithms is None else algorithms),
+            profile.types,
+            claims_reader(self._claims),
+            cache_size,
+            hashed=cache_key == "sha256",
+        )
         self._binding = binding
-        self._cache = VerifiedCache(cache_size)
-        self._longest_cached = _LONGEST_CACHED if cache_size else -1
-        self._headers: dict[bytes, Header] = {}
         self._revocation = revocation
         self._monitor = monitor
         self._clock = clock
+        self._closes_keys = False
+
+    @classmethod
+    def from_issuer(
+        cls,
+        issuer: str,
+        *,
+        audience: str | Collection[str],
+        ca: Trust = None,
+        address: str | None = None,
+        allowed_hosts: Collection[str] = (),
+        proxy: str | None = None,
+        refresh_seconds: float = 300,
+        max_stale_seconds: float = 3600,
+        cooldown_seconds: float = 5,
+        timeout_seconds: float = 4,
+        **options: Unpack[VerifierOptions],
+    ) -> Self:
+        """A verifier that finds the issuer's keys by its metadata (RFC 8414, or OpenID Connect Discovery).
+
+        Nothing is fetched until the first token comes; an issuer that is away then is `Unavailable`, and no crash.
+        `close` it, or use it in a ``with`` block, to end the thread that keeps the keys up to date.
+
+        Args:
+            issuer: The exact issuer identifier: an https URL. The metadata must name it, and ``iss`` too.
+            audience: As for the constructor, and so are *options*.
+            ca: Which CA vouches for the issuer's server: a PEM file, PEM bytes, or None for the system's.
+            address: The https origin at which to reach what is on the issuer's own origin, if that is another one.
+            allowed_hosts: Further hosts (``host`` or ``host:port``) that the metadata may send us to for the keys.
+            proxy, refresh_seconds, max_stale_seconds, cooldown_seconds, timeout_seconds: See `RemoteKeySet`.
+
+        Raises:
+            ConfigurationError: if an argument cannot be right.
+        """
+        from .remote_keys import RemoteKeySet
+
+        keys = RemoteKeySet(
+            issuer,
+            ca=ca,
+            refresh_seconds=refresh_seconds,
+            max_stale_seconds=max_stale_seconds,
+            cooldown_seconds=cooldown_seconds,
+            timeout_seconds=timeout_seconds,
+            proxy=proxy,
+            discover=True,
+            address=address,
+            allowed_hosts=allowed_hosts,
+        )
+        verifier = cls(issuer=issuer, audience=audience, keys=keys, **options)
+        verifier._closes_keys = True
+        return verifier
+
+    @property
+    def issuer(self) -> str:
+        """The issuer whose tokens it verifies."""
+        return self._claims.issuer
 
     @property
     def monitor(self) -> Monitor | None:
         """The monitor that is told of verdicts."""
         return self._monitor
+
+    @property
+    def schemes(self) -> frozenset[str]:
+        """The Authorization schemes of its profile."""
+        return self._claims.profile.schemes
 
     def with_binding(self, policy: BindingPolicy) -> TokenVerifier:
         """The same verifier under another binding policy; keys, cache, revocation and monitor are shared."""
@@ -135,19 +229,15 @@ class TokenVerifier:
             InvalidToken: with the `Reason`; never anything else, whatever *token* is.
             Unavailable: if keys or revocation cannot be known now.
         """
-        verified = None
+        now, keys = self._clock(), self._fixed_keys
         try:
-            data = _as_bytes(token)
-            digest = sha256(data).digest() if len(data) <= self._longest_cached else b""
-            verified = self._cache.get(digest) if digest else None
-            if verified is None:
-                compact, header = self._read(data)
-                key = self._keys.find(header.kid, header.algorithm)
-                verified = self._verify_signature_and_claims(compact, header, key, digest)
-            return self._verify_now(verified, peer)
+            if keys is None:
+                keys = self._keys.current()
+            verified = self._tokens.verified(token, keys, now)
         except (InvalidToken, Unavailable) as error:
-            self._report(error, verified, peer)
-            raise
+            news = error.reason in _CLEARED_BY_NEWS and self._keys.refetch(keys)
+            verified, now = self._once_more(token, peer, error, news=news)
+        return self._decide(verified, peer, now)
 
     async def verify_async(self, token: str | bytes, peer: PeerCertificate | None) -> BoundToken:
         """The same for asyncio: only a key that has to be fetched is waited for, the rest is too quick to hand away.
@@ -155,82 +245,87 @@ class TokenVerifier:
         Raises:
             InvalidToken, Unavailable: as for `verify`.
         """
-        verified = None
+        now, keys = self._clock(), self._fixed_keys
         try:
-            data = _as_bytes(token)
-            digest = sha256(data).digest() if len(data) <= self._longest_cached else b""
-            verified = self._cache.get(digest) if digest else None
-            if verified is None:
-                compact, header = self._read(data)
-                key = await self._keys.find_async(header.kid, header.algorithm)
-                verified = self._verify_signature_and_claims(compact, header, key, digest)
-            return self._verify_now(verified, peer)
+            if keys is None:
+                keys = self._keys.current()
+            verified = self._tokens.verified(token, keys, now)
         except (InvalidToken, Unavailable) as error:
-            self._report(error, verified, peer)
-            raise
+            news = error.reason in _CLEARED_BY_NEWS and await self._keys.refetch_async(keys)
+            verified, now = self._once_more(token, peer, error, news=news)
+        return self._decide(verified, peer, now)
 
-    def _read(self, data: bytes) -> tuple[CompactToken, Header]:
-        """Everything that can be refused before a key has to be found."""
-        compact = read_compact(data)
-        header = self._headers.get(compact.header)
-        if header is None:
-            header = read_header(compact.header)
-            self._require_header(header)
-        return compact, header
+    def describe(self) -> dict[str, Any]:
+        """The policy that is in force, and what is known of the keys, as JSON; for a start-up line or a health page."""
+        claims, until = self._claims, self._binding.report_only_until
+        return {
+            "issuer": claims.issuer,
+            "audience": sorted(claims.audience),
+            "algorithms": sorted(self._tokens.algorithms),
+            "profile": claims.profile.describe(),
+            "binding": self._binding.name,
+            "report_only_until": until,
+            "max_lifetime_seconds": claims.max_lifetime,
+            "not_before_leeway_seconds": claims.not_before_leeway,
+            "expiry_leeway_seconds": self._expiry_leeway,
+            "cache_size": self._tokens.cache_size,
+            "cache_key": "sha256" if self._tokens.hashed else "token",
+            "revocation": None if self._revocation is None else type(self._revocation).__name__,
+            "keys": self._keys.describe(),
+        }
 
-    def _require_header(self, header: Header) -> None:
-        # RFC 8725 §3.11: explicit typing, so that an ID token or a logout token is never taken for an access token.
-        if header.type is None or header.type.lower() not in self._claims.profile.types:
-            raise InvalidToken(Reason.TOKEN_TYPE_REFUSED, "typ is not that of an access token of this profile")
-        # RFC 8725 §3.1: the caller's list decides, compared with case, and nothing in the token.
-        if header.algorithm not in self._algorithms:
-            if header.algorithm in ALGORITHMS:
-                raise InvalidToken(
-                    Reason.ALGORITHM_NOT_ENABLED,
-                    f"the token is signed with {header.algorithm}, which is not enabled: if the issuer means it, give "
-                    f'the verifier algorithms=("{header.algorithm}",)',
-                )
-            raise InvalidToken(Reason.ALGORITHM_REFUSED, "alg is no signature algorithm that is accepted here")
+    def close(self) -> None:
+        """End what `from_issuer` has started. Keys that were given to the constructor are their owner's to close."""
+        if self._closes_keys:
+            self._keys.close()  # type: ignore[attr-defined]
 
-    def _verify_signature_and_claims(
-        self, compact: CompactToken, header: Header, key: VerificationKey, digest: bytes
-    ) -> VerifiedToken:
-        payload = read_base64url(compact.payload)
-        key.verify(read_base64url(compact.signature), compact.signing_input)
-        # Remembered only now, so that what strangers send does not push out the few headers that the issuer uses.
-        if compact.header not in self._headers:
-            if len(self._headers) >= _HEADERS_REMEMBERED:
-                self._headers.clear()
-            self._headers[compact.header] = header
-        now = self._clock()
-        verified = read_claims(payload, self._claims, now)
-        if digest and now < verified.expires_at:
-            self._cache.put(digest, verified)
-        return verified
+    def __enter__(self) -> Self:
+        return self
 
-    def _verify_now(self, token: VerifiedToken, peer: PeerCertificate | None) -> BoundToken:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _once_more(
+        self,
+        token: str | bytes,
+        peer: PeerCertificate | None,
+        error: InvalidToken | Unavailable,
+        *,
+        news: bool,
+    ) -> tuple[VerifiedToken, float]:
+        """Verify it with the new keys, if there are any; otherwise *error* it is."""
+        if news:
+            now = self._clock()
+            try:
+                return self._tokens.verified(token, self._keys.current(), now), now
+            except (InvalidToken, Unavailable) as last:
+                error = last
+        self._report(error, None, peer)
+        raise error from None
+
+    def _decide(self, token: VerifiedToken, peer: PeerCertificate | None, now: float) -> BoundToken:
         """What is decided anew at every call."""
-        now = self._clock()
-        # RFC 7519 §4.1.4: "the current date/time MUST be before the expiration date/time".
-        if not now < token.expires_at + self._expiry_leeway:
-            raise InvalidToken(Reason.TOKEN_EXPIRED, f"the token expired {now - token.expires_at:.0f} seconds ago")
-        if self._revocation is not None:
-            self._revocation.check(token, None if peer is None else peer.thumbprint)
-        binding = verify_binding(token.confirmation, peer, self._binding, now=now)
+        try:
+            # RFC 7519 §4.1.4: "the current date/time MUST be before the expiration date/time".
+            if not now < token.expires_at + self._expiry_leeway:
+                raise InvalidToken(Reason.TOKEN_EXPIRED, f"the token expired {now - token.expires_at:.0f} seconds ago")
+            if self._revocation is not None:
+                self._revocation.check(token, None if peer is None else peer.thumbprint)
+            thumbprint, refusal = verify_binding(token.confirmation, peer, self._binding, now)
+        except (InvalidToken, Unavailable) as error:
+            self._report(error, token, peer)
+            raise
         if self._monitor is not None:
+            source = None if peer is None else peer.source
             emit(
                 self._monitor,
-                Accepted(
-                    token.issuer,
-                    token.client_id,
-                    token.subject,
-                    token.token_id,
-                    binding.thumbprint,
-                    binding.refusal,
-                    None if peer is None else peer.source,
-                ),
+                Accepted(token.issuer, token.client_id, token.subject, token.token_id, thumbprint, refusal, source),
             )
-        return BoundToken(token, binding.thumbprint, binding.refusal)
+        bound: BoundToken = _create(BoundToken)
+        bound._token, bound._thumbprint, bound._binding_refusal, bound._scope_refusal = token, thumbprint, refusal, None
+        return bound
 
     def _report(
         self,
@@ -259,13 +354,3 @@ class TokenVerifier:
 def _require_policy(policy: object) -> None:
     if not isinstance(policy, BindingPolicy):
         raise ConfigurationError("the binding policy must be a BindingPolicy, such as BindingPolicy.REQUIRED")
-
-
-def _as_bytes(token: object) -> bytes:
-    if type(token) is str and token.isascii():  # asked, because a UnicodeEncodeError would carry the token along
-        token = token.encode()
-    if type(token) is not bytes:
-        raise malformed("it is neither ASCII text nor bytes")
-    if len(token) > MAX_TOKEN_BYTES:
-        raise malformed(f"it is longer than {MAX_TOKEN_BYTES} bytes")
-    return token

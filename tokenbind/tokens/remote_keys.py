@@ -1,0 +1,291 @@
+"""`RemoteKeySet`: an issuer's published keys, kept up to date by a thread of their own.
+
+One thread does all fetching: it starts with the first token, fetches every `refresh_seconds`, and in between when a
+token names a key that is not known. A verification waits for it only when there are no keys at all, or, one caller at a
+time and once in `cooldown_seconds`, for an unknown key; everybody else is answered at once. What a fetch brings replaces
+what was known as a whole, so a key that the issuer has withdrawn is gone, from the verifiers' caches too.
+
+The age of the keys is measured by a clock that counts on while the machine is suspended, where there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, wait
+from functools import partial
+import logging
+import os
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+import weakref
+
+from ..errors import ConfigurationError, Reason, TokenBindError, Unavailable
+from .keys import KeySet, read_jwks
+
+
+if TYPE_CHECKING:
+    from ..transport.tls_context import Trust
+
+__all__ = ["RemoteKeySet"]
+
+_MAX_KEYS = 100
+_MAX_BYTES = 512 * 1024  # a hundred keys of RSA-4096 with a chain of certificates each
+_MAX_PAUSE_SECONDS = 30  # between attempts while the issuer is away
+
+_GRACE_SECONDS = 0.5
+
+_log = logging.getLogger("tokenbind")
+_alive: weakref.WeakSet[RemoteKeySet] = weakref.WeakSet()
+
+
+# Seconds, from an arbitrary beginning, that pass in suspension too.
+_now: Callable[[], float] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+)
+
+
+class RemoteKeySet:
+    """The keys that an issuer publishes. A `KeySource`; share one between all verifiers of that issuer.
+
+    What it does: fetches over verified TLS, without redirects, with bounds on size and time; takes at most 100 keys;
+    skips keys that are broken, unsafe, private or not for signatures. If the issuer cannot be reached, or answers
+    nonsense, the last good keys serve on until they are `max_stale_seconds` old; then it is `Unavailable`. That the
+    issuer is away at the start is no error: the first token is.
+
+    What it does NOT do: it does not verify who runs *url*, beyond TLS.
+
+    Bounds: a key that the issuer publishes `refresh_seconds` before it signs with it is never missed. One that it signs
+    with at once is known within `cooldown_seconds` plus `timeout_seconds`. A withdrawn key verifies nothing any more
+    after the next fetch that succeeds, at most `refresh_seconds` later while the issuer can be reached.
+
+    `close` it, or use it in a ``with`` block, to end its thread; the thread ends with the last reference too. After a
+    fork, each process fetches for itself.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        ca: Trust = None,
+        refresh_seconds: float = 300,
+        max_stale_seconds: float = 3600,
+        cooldown_seconds: float = 5,
+        timeout_seconds: float = 4,
+        proxy: str | None = None,
+        discover: bool = False,
+        address: str | None = None,
+        allowed_hosts: Collection[str] = (),
+    ) -> None:
+        """
+        Args:
+            url: Where the JWK Set is, https; with *discover*, the issuer.
+            ca: Which CA vouches for that server: a PEM file, PEM bytes, or None for the system's.
+            refresh_seconds: How often the keys are fetched.
+            max_stale_seconds: How old they may become while the issuer cannot be reached.
+            cooldown_seconds: The least time between two fetches for unknown keys.
+            timeout_seconds: For a whole fetch, the metadata included.
+            proxy: ``http://[user:password@]host:port``. No proxy is taken from the environment.
+            discover: Take the address of the JWK Set from the issuer's metadata (RFC 8414), at every refresh.
+            address: With *discover*, the https origin at which to reach what is on the issuer's own origin.
+            allowed_hosts: With *discover*, further hosts (``host`` or ``host:port``) that the JWK Set may be on.
+
+        Raises:
+            ConfigurationError: if an argument cannot be right.
+        """
+        for name, seconds in (
+            ("refresh_seconds", refresh_seconds),
+            ("max_stale_seconds", max_stale_seconds),
+            ("cooldown_seconds", cooldown_seconds),
+            ("timeout_seconds", timeout_seconds),
+        ):
+            if not isinstance(seconds, (int, float)) or not 0 < seconds < 10**9:
+                raise ConfigurationError(f"{name}= must be a positive number of seconds")
+        if max_stale_seconds < refresh_seconds:
+            raise ConfigurationError("max_stale_seconds= must not be less than refresh_seconds=")
+        self._fetch = _fetcher(url, ca, timeout_seconds, proxy, discover, address, allowed_hosts)
+        self._url, self._discover = url, discover
+        self._refresh, self._max_stale = refresh_seconds, max_stale_seconds
+        self._cooldown, self._timeout = cooldown_seconds, timeout_seconds
+        self._known: tuple[KeySet | None, float] = (None, 0.0)  # and until when they may be used
+        self._document: object = None
+        self._fetched_at: float | None = None
+        self._problem = "nothing was fetched yet"
+        self._failures = 0
+        self._closed = False
+        self._be_born()
+        _alive.add(self)
+
+    def _be_born(self) -> None:
+        """What a process begins with, after a fork as well: no thread, and nobody who waits."""
+        self._first_done = False
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._asked = _new_future()  # for the first fetch, and later for those that callers ask for
+        self._asked_at = -float("inf")
+
+    def current(self) -> KeySet:
+        """As in `KeySource.current`: what was fetched last, at once.
+
+        Raises:
+            Unavailable: ``keys_unavailable``.
+        """
+        keys, until = self._known
+        if keys is None or _now() >= until:
+            raise Unavailable(Reason.KEYS_UNAVAILABLE, f"the issuer's keys are not known: {self._problem}")
+        if self._thread is None:
+            self._start()  # in a process that was forked after the first fetch
+        return keys
+
+    def refetch(self, seen: KeySet | None) -> bool:
+        """As in `KeySource.refetch`."""
+        future = self._ask(seen)
+        if future is not None:
+            wait([future], self._timeout + _GRACE_SECONDS)
+        return self._has_other_keys_than(seen)
+
+    async def refetch_async(self, seen: KeySet | None) -> bool:
+        """As in `KeySource.refetch_async`."""
+        future = self._ask(seen)
+        if future is not None:
+            import asyncio
+
+            await asyncio.wait([asyncio.wrap_future(future)], timeout=self._timeout + _GRACE_SECONDS)
+        return self._has_other_keys_than(seen)
+
+    def close(self) -> None:
+        """End the thread, and know no keys any more. A fetch that is under way is not waited for."""
+        self._closed = True
+        self._known = (None, 0.0)
+        self._problem = "this key set was closed"
+        self._wake.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def describe(self) -> dict[str, Any]:
+        """Where the keys come from, which there are, how old they are, and what went wrong last, as JSON."""
+        keys = self._known[0]
+        return {
+            "source": "issuer" if self._discover else "url",
+            "url": self._url,
+            "refresh_seconds": self._refresh,
+            "max_stale_seconds": self._max_stale,
+            "age_seconds": None if self._fetched_at is None else round(_now() - self._fetched_at, 3),
+            "problem": self._problem or None,
+            "keys": keys.describe()["keys"] if keys else [],
+        }
+
+    def __repr__(self) -> str:
+        return f"<RemoteKeySet {self._url}>"
+
+    def _has_other_keys_than(self, seen: KeySet | None) -> bool:
+        keys, until = self._known
+        return keys is not None and keys is not seen and _now() < until
+
+    def _ask(self, seen: KeySet | None) -> Future[None] | None:
+        """What the caller has to wait for, if anything."""
+        with self._lock:
+            if self._closed or self._has_other_keys_than(seen):
+                return None
+            now = _now()
+            if self._first_done or now < self._known[1]:
+                if not self._asked.done() or now - self._asked_at < self._cooldown:
+                    return None
+                self._asked = _new_future()
+            # Else there is no alternative to the first fetch, so everybody waits for it.
+            self._asked_at = now
+            asked = self._asked
+        self._start()
+        self._wake.set()
+        return asked
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(
+                    target=_keep_fresh, args=(weakref.ref(self, _waker(self._wake)), self._wake), daemon=True
+                )
+                self._thread.name = "tokenbind-keys"
+                self._thread.start()
+
+    def _refresh_now(self) -> float:
+        """Fetch, for those who ask now; returns the seconds until the next time."""
+        with self._lock:
+            asked = self._asked
+        started = _now()
+        try:
+            self._take(self._fetch(), started)
+        except Exception as error:  # noqa: BLE001 - the thread must live; whatever it was, there are no new keys
+            self._failures += 1
+            self._problem = str(error) if isinstance(error, TokenBindError) else type(error).__name__
+            _log.warning("the keys of %s could not be fetched: %s", self._url, self._problem)
+            pause = min(self._refresh, _MAX_PAUSE_SECONDS, 2.0 ** min(self._failures - 1, 10))
+        else:
+            self._failures = 0
+            pause = self._refresh
+        self._first_done = True
+        if not asked.done():
+            asked.set_result(None)
+        return pause
+
+    def _take(self, document: dict[str, Any], fetched_at: float) -> None:
+        keys = self._known[0]
+        if keys is None or document != self._document:
+            members = document.get("keys")
+            if isinstance(members, list) and len(members) > _MAX_KEYS:
+                raise ConfigurationError(f"the JWK Set has more than {_MAX_KEYS} keys")
+            new, problems = read_jwks(document)
+            for problem in problems:
+                _log.warning("in the keys of %s: %s", self._url, problem)
+            self._document, keys = document, new
+        if not self._closed:
+            self._fetched_at, self._problem = fetched_at, ""
+            self._known = keys, fetched_at + self._max_stale
+
+
+def _keep_fresh(reference: weakref.ref[RemoteKeySet], wake: threading.Event) -> None:
+    """The thread; it does not keep alive what it works for."""
+    pause = 0.0
+    while True:
+        wake.wait(pause)
+        keys = reference()
+        if keys is None or keys._closed:
+            return
+        wake.clear()
+        pause = keys._refresh_now()
+        del keys
+
+
+def _waker(wake: threading.Event) -> Callable[[object], None]:
+    return lambda _: wake.set()
+
+
+def _new_future() -> Future[None]:
+    future: Future[None] = Future()
+    future.set_running_or_notify_cancel()  # so that an asyncio task which is cancelled does not cancel it for others
+    return future
+
+
+def _fetcher(
+    url: str,
+    ca: Trust,
+    timeout_seconds: float,
+    proxy: str | None,
+    discover: bool,
+    address: str | None,
+    allowed_hosts: Collection[str],
+) -> Callable[[], dict[str, Any]]:
+    """A function that fetches the JWK Set. The CA file is read anew each time, because it is renewed too."""
+    raise NotImplementedError
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch
+    os.register_at_fork(after_in_child=lambda: [keys._be_born() for keys in list(_alive)])

@@ -1,0 +1,144 @@
+"""`SignedTokens`: whether a token is the issuer's, and its claims are good. What is true of a token at every request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from threading import Lock
+
+from ..errors import InvalidToken, Reason
+from .algorithms import ALGORITHMS
+from .bound_token import VerifiedToken
+from .compact import MAX_TOKEN_BYTES, malformed, read_base64url_pair, read_header, wrong_number_of_segments
+from .keys import KeySet, KeySource, VerificationKey
+from .verified_cache import VerifiedCache
+
+
+__all__ = ["SignedTokens"]
+
+HEADERS_REMEMBERED = 64
+LONGEST_CACHED = 4096  # bytes: hashing a longer token would cost more than refusing it by its header
+
+
+class _Generation:
+    """What was found out with one set of keys: the key that each header segment names, and verified tokens."""
+
+    __slots__ = ("cache", "headers", "keys")
+
+    def __init__(self, keys: KeySet | None, cache: VerifiedCache) -> None:
+        self.keys = keys
+        self.cache = cache
+        self.headers: dict[bytes, VerificationKey] = {}
+
+
+class SignedTokens:
+    """Verifies form, ``typ``, algorithm, signature and claims, and remembers what was good.
+
+    What it remembers of a token ends with the key that signed it: a set of keys which lacks one of its predecessor's
+    begins with an empty cache.
+
+    Args:
+        keys: The issuer's keys.
+        algorithms, types: The permitted ``alg`` and (lower-case) ``typ`` values.
+        read_claims: Judges the claims.
+        cache_size: How many tokens are remembered; 0 for none.
+        hashed: Whether they are remembered by their SHA-256, or by themselves.
+    """
+
+    def __init__(
+        self,
+        keys: KeySource,
+        algorithms: frozenset[str],
+        types: frozenset[str],
+        read_claims: Callable[[bytes, float], VerifiedToken],
+        cache_size: int,
+        *,
+        hashed: bool,
+    ) -> None:
+        self.keys = keys
+        self.algorithms = algorithms
+        self._types = types
+        self._read_claims = read_claims
+        self.cache_size = cache_size
+        self.hashed = hashed
+        self._longest_cached = LONGEST_CACHED if cache_size else -1
+        self._turning = Lock()
+        self._generation = _Generation(None, VerifiedCache(cache_size))
+
+    def verified(self, token: str | bytes, keys: KeySet, now: float) -> VerifiedToken:
+        """*token*, verified under *keys*, which are the current ones. It may have expired; nothing is bound yet.
+
+        Raises:
+            InvalidToken: ``key_unknown`` if only newer keys could help; otherwise it is refused for good.
+        """
+        if type(token) is not bytes or len(token) > MAX_TOKEN_BYTES:
+            token = _as_bytes(token)
+        generation = self._generation
+        if generation.keys is not keys:
+            generation = self._turn(keys)
+        try:
+            header, payload, signature = token.split(b".", 3)
+        except ValueError:
+            raise wrong_number_of_segments() from None
+        known = generation.headers.get(header)
+        # Before the token is hashed, so that what can be refused by its header costs no more than that.
+        key = known or self._key(header, keys)
+        identity = None
+        if len(token) <= self._longest_cached:
+            identity = sha256(token).digest() if self.hashed else token
+            verified = generation.cache.get(identity)
+            if verified is not None:
+                return verified
+        check, read_claims = key.verify, self._read_claims
+        payload, raw_signature = read_base64url_pair(payload, signature)
+        check(raw_signature, token[: ~len(signature)])
+        verified = read_claims(payload, now)
+        if known is None:
+            # Only now, so that what strangers send does not push out the few headers that the issuer uses.
+            if len(generation.headers) >= HEADERS_REMEMBERED:
+                generation.headers.clear()
+            generation.headers[header] = key
+        if identity is not None and now < verified.expires_at:
+            generation.cache.put(identity, verified)
+        return verified
+
+    def _turn(self, keys: KeySet) -> _Generation:
+        """The generation of *keys*, which takes the place of the one before."""
+        with self._turning:
+            before = self._generation
+            if before.keys is keys:
+                return before
+            kept = before.keys is None or keys.retains(before.keys)
+            generation = _Generation(keys, before.cache if kept else VerifiedCache(self.cache_size))
+            if self.keys.current() is not keys:
+                # This thread was overtaken. A cache that outlives its request must not get to know withdrawn keys.
+                return _Generation(keys, VerifiedCache(self.cache_size))
+            self._generation = generation
+            return generation
+
+    def _key(self, segment: bytes, keys: KeySet) -> VerificationKey:
+        """The key that a header segment names, if everything about the header is as it must be."""
+        header = read_header(segment)
+        # RFC 8725 §3.11: explicit typing, so that an ID token or a logout token is never taken for an access token.
+        if (header.type or "").lower() not in self._types:
+            raise InvalidToken(Reason.TOKEN_TYPE_REFUSED, "typ is not that of an access token of this profile")
+        # RFC 8725 §3.1: the caller's list decides, compared with case, and nothing in the token.
+        if header.algorithm not in self.algorithms:
+            if header.algorithm in ALGORITHMS:
+                raise InvalidToken(
+                    Reason.ALGORITHM_NOT_ENABLED,
+                    f"the token is signed with {header.algorithm}, which is not enabled: if the issuer means it, give "
+                    f'the verifier algorithms=("{header.algorithm}",)',
+                )
+            raise InvalidToken(Reason.ALGORITHM_REFUSED, "alg is no signature algorithm that is accepted here")
+        return keys.find(header.kid, header.algorithm)
+
+
+def _as_bytes(token: object) -> bytes:
+    if type(token) is str and token.isascii():  # asked, because a UnicodeEncodeError would carry the token along
+        token = token.encode()
+    if type(token) is not bytes:
+        raise malformed("it is neither ASCII text nor bytes")
+    if len(token) > MAX_TOKEN_BYTES:
+        raise malformed(f"it is longer than {MAX_TOKEN_BYTES} bytes")
+    return token

@@ -1,0 +1,159 @@
+"""`SigningKey`, a private key in this process, and `Signer`, what an issuer asks of any key, wherever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..errors import ConfigurationError
+from .algorithms import ALGORITHMS, algorithms_of, require_algorithm, require_sound_key, sign_function
+from .jwk import export_jwk, jwk_thumbprint
+
+
+__all__ = ["Signer", "SigningKey"]
+
+_RSA_BITS = 2048  # of generated keys: the length that FAPI 2.0 asks for, and a third of the signing time of 3072
+_MAX_PASSWORD_BYTES = 1023  # of OpenSSL
+
+
+class Signer(Protocol):
+    """Whatever can sign for an issuer; `SigningKey` does, and so can a key that never leaves its hardware."""
+
+    @property
+    def algorithm(self) -> str:
+        """The JWS ``alg``."""
+        ...
+
+    @property
+    def kid(self) -> str:
+        """The key id."""
+        ...
+
+    @property
+    def public_jwk(self) -> dict[str, str]:
+        """The public key, to be published."""
+        ...
+
+    @property
+    def sign(self) -> Callable[[bytes], bytes]:
+        """A function of the message that returns the JWS signature."""
+        ...
+
+
+class SigningKey:
+    """A private key that signs tokens, for one algorithm. Its repr, and every message about it, show the kid only."""
+
+    def __init__(self, private_key: Any, *, kid: str | None = None, algorithm: str | None = None) -> None:
+        """Take a private key of `cryptography`.
+
+        Args:
+            private_key: RSA of 2048 to 8192 bits, EC on P-256, P-384 or P-521, or Ed25519.
+            kid: Default: the RFC 7638 thumbprint of the public key.
+            algorithm: Default: PS256 for RSA, the one of the curve for EC, EdDSA for Ed25519.
+
+        Raises:
+            ConfigurationError: if key and algorithm do not fit, or are not safe.
+        """
+        default = require_sound_key(private_key, "the signing key")
+        if not hasattr(private_key, "sign"):
+            raise ConfigurationError("the signing key is a public key; give the private one")
+        self._algorithm = algorithm or default
+        require_algorithm(self._algorithm)
+        fitting = algorithms_of(ALGORITHMS[default].kty, ALGORITHMS[default].crv)
+        if self._algorithm not in fitting:
+            raise ConfigurationError(f"the signing key cannot be used with {algorithm}, only with {', '.join(fitting)}")
+        self._private_key = private_key
+        public = export_jwk(private_key.public_key(), self._algorithm)
+        self._kid = kid or jwk_thumbprint(public)
+        self._public_jwk = {**public, "kid": self._kid, "use": "sig", "alg": self._algorithm}
+        self.sign: Callable[[bytes], bytes] = sign_function(private_key, self._algorithm)
+
+    @classmethod
+    def generate(cls, algorithm: str = "ES256", *, kid: str | None = None) -> SigningKey:
+        """A new key for *algorithm*; RSA keys get 2048 bits.
+
+        Raises:
+            ConfigurationError: if there is no such algorithm.
+        """
+        from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+        wanted = require_algorithm(algorithm)
+        key: Any
+        if wanted.kty == "RSA":
+            key = rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
+        elif wanted.kty == "EC":
+            key = ec.generate_private_key(getattr(ec, wanted.curve)())
+        else:
+            key = ed25519.Ed25519PrivateKey.generate()
+        return cls(key, kid=kid, algorithm=algorithm)
+
+    @classmethod
+    def from_pem(
+        cls,
+        pem: str | bytes,
+        password: str | bytes | None = None,
+        *,
+        kid: str | None = None,
+        algorithm: str | None = None,
+    ) -> SigningKey:
+        """From a private key in PEM: PKCS#8, PKCS#1 or SEC 1.
+
+        Raises:
+            ConfigurationError: if it cannot be read (the text is not shown), or as for the constructor.
+        """
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        key: Any = None
+        try:
+            key = load_pem_private_key(_encoded(pem), None if password is None else _encoded(password))
+        except Exception:  # noqa: BLE001, S110 - whatever it was may quote the input, and must not be our context
+            pass
+        if key is None and password is None and b"ENCRYPTED" in _encoded(pem or b""):
+            raise ConfigurationError("the signing key is encrypted, and no password= was given")
+        if key is None:
+            raise ConfigurationError("the signing key is no PEM private key, or its password= is wrong")
+        return cls(key, kid=kid, algorithm=algorithm)
+
+    @property
+    def algorithm(self) -> str:
+        """The JWS ``alg`` of its signatures."""
+        return self._algorithm
+
+    @property
+    def kid(self) -> str:
+        """The key id that stands in tokens and in the JWK."""
+        return self._kid
+
+    @property
+    def public_jwk(self) -> dict[str, str]:
+        """The public key as a JWK with ``kid``, ``use`` and ``alg`` (RFC 7517); a new dict each time."""
+        return dict(self._public_jwk)
+
+    def to_pem(self, password: str | bytes | None = None) -> bytes:
+        """The private key as PKCS#8 PEM, encrypted if there is a password. This is the secret itself.
+
+        Raises:
+            ConfigurationError: if the password is empty, or longer than 1023 bytes.
+        """
+        from cryptography.hazmat.primitives import serialization
+
+        encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+        if password is not None:
+            secret = _encoded(password)
+            if not 0 < len(secret) <= _MAX_PASSWORD_BYTES:
+                raise ConfigurationError(f"a password has 1 to {_MAX_PASSWORD_BYTES} bytes; None is for no encryption")
+            encryption = serialization.BestAvailableEncryption(secret)
+        pem: bytes = self._private_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+        )
+        return pem
+
+    def __reduce__(self) -> Any:
+        raise ConfigurationError("a SigningKey is not pickled; use to_pem() where the secret really must travel")
+
+    def __repr__(self) -> str:
+        return f"<SigningKey {self._algorithm} kid={self._kid}>"
+
+
+def _encoded(text: str | bytes) -> bytes:
+    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
