@@ -1,35 +1,17 @@
 """Outgoing HTTPS, bounded, against a real server that answers what no server should."""
 
-from contextlib import suppress
-from select import select
+from pathlib import Path
 import socket
 import ssl
-import threading
+from threading import Timer
+from time import monotonic
 
+from hypothesis import given, strategies as st
 import pytest
 
 from tokenbind.transport import FetchError, fetch
+from tokenbind.transport.fetch import shown
 from tokenbind.transport.tls_context import client_context
-
-
-@pytest.fixture
-def context(tokenbind_kit):
-    """A client's context without a certificate."""
-    return client_context(tokenbind_kit.ca_pem)
-
-
-@pytest.fixture
-def answering(tokenbind_server):
-    """A server that gives every request the same answer; called with status, headers and chunks, returns its URL."""
-
-    def serve(status="200 OK", headers=(), chunks=(b"{}",)):
-        def app(environ, start_response):
-            start_response(status, list(headers))
-            return list(chunks)
-
-        return tokenbind_server(app, interface="wsgi").url + "/"
-
-    return serve
 
 
 def test_an_answer_comes_whole(answering, context):
@@ -40,20 +22,22 @@ def test_an_answer_comes_whole(answering, context):
 
 
 def test_what_is_sent_arrives(tokenbind_server, context):
-    """Method, body and headers reach the server, and no encoding is asked for."""
+    """Method, target, body and headers reach the server, and no encoding is asked for."""
     seen = {}
 
     def app(environ, start_response):
-        seen.update(environ, body=environ["wsgi.input"].read(3))
+        seen.update(environ, body=environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"] or 0)))
         start_response("200 OK", [])
         return [b""]
 
-    fetch(
-        tokenbind_server(app, interface="wsgi").url, context=context, method="POST", body=b"a=b", headers={"x-a": "1"}
-    )
+    url = tokenbind_server(app, interface="wsgi").url
+    fetch(f"{url}/a//b?b=c#d", context=context, method="POST", body=b"a=b", headers={"x-a": "1"})
 
-    assert ("POST", b"a=b", "1") == (seen["REQUEST_METHOD"], seen["body"], seen["HTTP_X_A"])
+    assert ("POST", "/a//b", "b=c") == (seen["REQUEST_METHOD"], seen["PATH_INFO"], seen["QUERY_STRING"])
+    assert (b"a=b", "1") == (seen["body"], seen["HTTP_X_A"])
     assert "identity" == seen["HTTP_ACCEPT_ENCODING"]
+    fetch(f"{url}?e", context=context)
+    assert ("/", "e") == (seen["PATH_INFO"], seen["QUERY_STRING"])
 
 
 def test_a_redirect_is_an_answer(answering, context):
@@ -61,88 +45,212 @@ def test_a_redirect_is_an_answer(answering, context):
     assert 307 == fetch(answering("307 Go", [("location", "https://127.0.0.1:1/")]), context=context).status
 
 
-def test_a_body_over_the_cap_is_refused(answering, context):
-    """One byte too many; exactly the cap is let through."""
-    url = answering(chunks=(b"x" * 100,))
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"Content-Length: 100\r\n\r\n%b", id="length"),
+        pytest.param(b"Connection: close\r\n\r\n%b", id="until-the-end"),
+        pytest.param(b"Content-Length: -5\r\n\r\n%b", id="negative-length"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n64\r\n%b\r\n0\r\n\r\n", id="one-chunk"),
+        pytest.param(b"Transfer-Encoding: Chunked\r\n\r\n1\r\nx\r\n63\r\n%.99b\r\n0\r\n\r\n", id="two-chunks"),
+    ],
+)
+def test_a_body_over_the_cap_is_refused(saying, context, head):
+    """One byte too many; exactly the cap is let through. However its end is marked."""
+    url = saying(b"HTTP/1.1 404 Gone\r\n" + head % (b"x" * 100))
 
-    assert 100 == len(fetch(url, context=context, max_bytes=100).body)
-    with pytest.raises(FetchError, match="more than 99 bytes"):
+    assert b"x" * 100 == fetch(url, context=context, max_bytes=100).body
+    with pytest.raises(FetchError, match="404 with more than 99 bytes") as caught:
         fetch(url, context=context, max_bytes=99)
+    assert 404 == caught.value.status
 
 
-def test_an_encoded_body_is_refused(answering, context):
-    """A small gzip body can be a large one."""
-    with pytest.raises(FetchError, match="content encoding"):
-        fetch(answering(headers=[("content-encoding", "gzip")]), context=context)
+def test_a_chunk_of_a_negative_size_does_not_fill_the_memory(tls_listening, context):
+    """http.client reads to the end of such a one, and this has none."""
 
-
-def test_a_server_of_another_ca_is_refused(answering):
-    """The system's CAs do not vouch for it."""
-    with pytest.raises(FetchError, match="SSLCertVerificationError"):
-        fetch(answering(), context=client_context(None))
-
-
-def test_only_https_is_fetched(context):
-    """Not even on loopback."""
-    with pytest.raises(FetchError, match="not https"):
-        fetch("http://127.0.0.1/", context=context)
-
-
-def test_a_port_where_nobody_listens_is_an_error(context):
-    """The kind of failure is named."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        with pytest.raises(FetchError, match="cannot be reached"):
-            fetch(f"https://127.0.0.1:{unused.getsockname()[1]}/", context=context)
-
-
-def _endless_interim(connection):
-    while True:
-        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 500)
-
-
-def _dripped(*parts):
     def answer(connection):
-        for part in parts:
-            connection.sendall(part)
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n")
         while True:
-            connection.sendall(b"x")
-            connection.recv(1) if select([connection], [], [], 0.05)[0] else None
+            connection.sendall(b"x" * 65_536)
 
-    return answer
+    with pytest.raises(FetchError, match="more than 1000 bytes"):
+        fetch(f"https://127.0.0.1:{tls_listening(answer)}/", context=context, max_bytes=1000, timeout_seconds=20)
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "headers",
     [
-        pytest.param(_endless_interim, id="endless-100"),
-        pytest.param(_dripped(b"HTTP/1.1 2"), id="status-line"),
-        pytest.param(_dripped(b"HTTP/1.1 200 OK\r\nX-Y: "), id="header"),
-        pytest.param(_dripped(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"), id="body"),
-        pytest.param(_dripped(b"HTTP/1.1 200 OK\r\n\r\n"), id="body-without-length"),
-        pytest.param(_dripped(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0"), id="chunk-size"),
-        pytest.param(
-            _dripped(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nT: "), id="trailer"
-        ),
+        {"content-encoding": "gzip"},
+        {"content-encoding": ""},
+        {"content-encoding": "identity, gzip"},
+        {"transfer-encoding": "gzip, chunked"},
+        {"transfer-encoding": "identity"},
     ],
 )
-def test_a_server_that_never_ends_is_given_up_on(tokenbind_kit, context, answer):
-    """Every byte comes in time, the whole never does; the time is that of the whole request."""
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tokenbind_kit.ca.issue_cert("127.0.0.1").configure_cert(server)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def test_an_encoded_body_is_refused(saying, context, headers):
+    """A small gzip body can be a large one."""
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+    with pytest.raises(FetchError, match="200 with an encoding"):
+        fetch(saying(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n"), context=context)
 
-        def serve():
-            with suppress(OSError), server.wrap_socket(listener.accept()[0], server_side=True) as connection:
-                connection.settimeout(2)  # a kernel need not tell a server that its window will not open again
-                connection.recv(65_536)
-                answer(connection)
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            with pytest.raises(FetchError, match=r"within 0\.5 seconds"):
-                fetch(f"https://127.0.0.1:{listener.getsockname()[1]}/", context=context, timeout_seconds=0.5)
-        finally:
-            thread.join(20)
-    assert not thread.is_alive()
+def test_identity_is_no_encoding(saying, context):
+    """In any case."""
+    assert b"{}" == fetch(saying(b"HTTP/1.1 200 OK\r\nContent-Encoding: Identity\r\n\r\n{}"), context=context).body
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"", "RemoteDisconnected"),
+        (b"junk", "BadStatusLine"),
+        (b"HTTP/1.1\r\n\r\n", "BadStatusLine"),
+        (b"HTTP/1.1 20 OK\r\n\r\n", "BadStatusLine"),
+        (b"HTTP/1.1 \xb2\xb2\xb2 OK\r\n\r\n", "BadStatusLine"),
+        (b"HTTP/2 200 OK\r\n\r\n", "UnknownProtocol"),
+        (b"HTTP/1.1 200 " + b"x" * 70_000, "LineTooLong"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, "LineTooLong"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 1000 + b"\r\n", "HTTPException"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}", "ProtocolError"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "ProtocolError"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "InvalidHeader"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}", "ProtocolError"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}", "ProtocolError"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", "ProtocolError"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n{}", "ProtocolError"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 70_000, "ProtocolError"),
+    ],
+)
+def test_an_answer_that_is_broken_or_ends_early_is_an_error(saying, context, data, kind):
+    """Never a part of one."""
+    with pytest.raises(FetchError, match=f"cannot be reached: {kind}$") as caught:
+        fetch(saying(data), context=context)
+    assert caught.value.status is None
+
+
+def test_a_server_of_another_ca_is_refused(answering):
+    """The system's CAs do not vouch for it; the message says what is wrong with the certificate."""
+    with pytest.raises(FetchError, match=r"SSLCertVerificationError \(.*certificate.*\)"):
+        fetch(answering(), context=client_context(None))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "//127.0.0.1/",
+        "https:127.0.0.1/",
+        "https://127.0.0.1:0/",
+        "https://127.0.0.1:65536/",
+        "https://127.0.0.1:x/",
+        "https://127.0.0.1:-1/",
+        "https://127.0.0.1:\u0661/",
+        "https://127.0.0.1:1/a b",
+        "https://127.0.0.1:1/a\r\nHost: b",
+        "https://127.0.0.1:1/\u00fc",
+        "https://user@127.0.0.1:1/",
+        "https://127.0.0.1:1@127.0.0.1:2/",
+        "https://127.0.0.1:1\\@127.0.0.1:2/",
+        "https://a..b/",
+        "https://.a/",
+        "https://a./",
+        "https:///",
+        "https://a\x00b/",
+        "https://xn--\u00fc/",
+        "https://\u2024/",
+        "https://a\u3002b/",
+        f"https://{'a' * 64}/",
+        f"https://{'a.' * 127}a/",
+        "https://[::1/",
+        "https://[::x]/",
+        "https://[1.2.3.4]/",
+        "https://[fe80::1%25lo]/",
+        "",
+        5,
+        None,
+        b"https://127.0.0.1:1/",
+    ],
+)
+def test_what_is_no_https_url_is_refused(context, url):
+    """Before a name is looked up; and what is shown is printable."""
+    with pytest.raises(FetchError, match="refusing to fetch .*: it is not https") as caught:
+        fetch(url, context=context)
+    assert str(caught.value).isascii()
+    assert str(caught.value).isprintable()
+
+
+@given(st.text() | st.text().map(lambda text: f"https://127.0.0.1:1{text}"))
+def test_any_text_for_a_url_gives_our_error(text):
+    """Totality. Nobody listens on port 1, 1x, 1xx..."""
+    with pytest.raises(FetchError):
+        fetch(text, context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout_seconds=0)
+
+
+def test_a_url_is_shown_without_what_may_be_secret():
+    """No query, no fragment, no credentials; and not at any length."""
+    assert "https://a/b" == shown("https://a/b?code=secret#secret")
+    assert "https://a:1/@b" == shown("https://A:1/@b?@")
+    assert "'a/b'" == shown("https://user:secret@a/b?c")
+    assert "'b/'" == shown("https:user:s/e?c#r@et@b/")
+    assert r"'https://\xfc\n/'" == shown("https://\u00fc\n/?secret")
+    assert len(shown("https://a/" + "b" * 1000)) < len(shown("\u00fc" * 1000)) + 5 < 210
+
+
+def test_a_message_of_a_failure_shows_no_query(context):
+    """It ends up in logs."""
+    with pytest.raises(FetchError) as caught:
+        fetch("https://127.0.0.1:1/token?code=secret", context=context)
+    assert "https://127.0.0.1:1/token cannot be reached: ConnectionRefusedError" == str(caught.value)
+
+
+def test_a_name_that_does_not_exist_is_an_error(context, monkeypatch):
+    """The kind of failure is named; the resolver is asked once."""
+
+    def getaddrinfo(*_arguments, **_options):
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with pytest.raises(FetchError, match="https://nowhere.example/ cannot be reached: gaierror"):
+        fetch("https://nowhere.example/", context=context)
+
+
+def test_a_header_that_cannot_be_sent_is_not_shown(answering, context):
+    """It may hold a token, which http.client's own error quotes."""
+    with pytest.raises(FetchError, match="ValueError$") as caught:
+        fetch(answering(), context=context, headers={"authorization": "Bearer secret\r\n"})
+    assert caught.value.__context__ is None
+
+
+def test_without_a_thread_for_the_watchdog_nothing_is_sent(answering, context, monkeypatch):
+    """It could take for ever. Where the number of threads is limited, there may be none."""
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    url = answering()
+    monkeypatch.setattr(Timer, "start", start)
+    with pytest.raises(FetchError, match="cannot be reached: RuntimeError"):
+        fetch(url, context=context)
+
+
+DESCRIPTORS = Path("/proc/self/fd")
+
+
+@pytest.mark.skipif(not DESCRIPTORS.exists(), reason="needs /proc")
+@pytest.mark.parametrize(
+    "data", [b"", b"junk", b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"]
+)
+def test_no_descriptor_is_left_open(saying, context, data):
+    """Not even while the error is kept."""
+    url, kept = saying(data), []
+    before = len(list(DESCRIPTORS.iterdir()))
+    for _ in range(5):
+        with pytest.raises(FetchError) as caught:
+            fetch(url, context=context, max_bytes=50)
+        kept.append(caught.value)
+
+    deadline = monotonic() + 20  # the server's end is in this process too
+    while len(list(DESCRIPTORS.iterdir())) > before and monotonic() < deadline:
+        pass
+    assert before == len(list(DESCRIPTORS.iterdir()))

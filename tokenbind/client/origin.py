@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from urllib.parse import urlsplit
-
 from ..errors import ConfigurationError, OriginRefused
+from ..transport.origin import read_https_url
 
 
 __all__ = ["Origin"]
-
-
-_is_origin = re.compile(r"https://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]*)?/?", re.IGNORECASE).fullmatch
 
 
 class Origin:
@@ -22,12 +17,13 @@ class Origin:
     """
 
     def __init__(self, text: str) -> None:
-        self._host_and_port = _parse(text)
-        if self._host_and_port is None or not _is_origin(text):
+        url = read_https_url(text)
+        if url is None or url.target not in {"", "/"} or "#" in text:
             raise ConfigurationError(
                 "origin= must be https with host and port alone, such as 'https://api.example'; "
                 "an international name in its ASCII form (xn--...)"
             )
+        self._origin = url.origin
         self._text = text.rstrip("/")
 
     def require(self, url: str) -> None:
@@ -36,16 +32,6 @@ class Origin:
         Raises:
             OriginRefused: otherwise.
         """
-        if _parse(url) != self._host_and_port:
+        read = read_https_url(url)
+        if read is None or read.origin != self._origin:
             raise OriginRefused(f"the token and the certificate are for {self._text} only; nothing was sent")
-
-
-def _parse(url: str) -> tuple[str, int] | None:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 443
-    except ValueError:
-        return None
-    if parts.scheme != "https" or not parts.hostname or parts.username is not None:
-        return None
-    return parts.hostname, port

@@ -1,8 +1,27 @@
-"""Our own outgoing HTTPS, in one place: who we are (`identity`), and bounded requests (`fetch`)."""
+"""Our own outgoing HTTPS, in one place: who we are (`identity`), bounded requests (`fetch`), and `discovery`."""
 
-from .fetch import FetchError, Response, fetch
+from .discovery import ServerMetadata, discover, require_address, require_allowed_hosts, require_issuer
+from .fetch import FetchError, Response, fetch, fetch_json
 from .identity import Identity
 from .identity_sources import FileIdentity, IdentitySource, MemoryIdentity
+from .origin import require_url
+from .proxy import require_proxy
 
 
-__all__ = ["FetchError", "FileIdentity", "Identity", "IdentitySource", "MemoryIdentity", "Response", "fetch"]
+__all__ = [
+    "FetchError",
+    "FileIdentity",
+    "Identity",
+    "IdentitySource",
+    "MemoryIdentity",
+    "Response",
+    "ServerMetadata",
+    "discover",
+    "fetch",
+    "fetch_json",
+    "require_address",
+    "require_allowed_hosts",
+    "require_issuer",
+    "require_proxy",
+    "require_url",
+]

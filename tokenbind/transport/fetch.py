@@ -1,27 +1,44 @@
-"""One bounded HTTPS request: no redirects, no proxies, no content encodings, a cap on bytes and on the whole time."""
+"""One bounded HTTPS request: no redirects, no content encodings, a cap on bytes and on the whole time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from http.client import HTTPException
-import socket
+import re
 import ssl
-from threading import Timer
-from time import monotonic
-from typing import NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, NamedTuple
 
 import urllib3
-from urllib3.connection import HTTPSConnection
 
 from ..errors import TokenBindError
+from .connection import BoundedConnection
+from .origin import read_https_url
+from .proxy import require_proxy
+from .strict_json import read_json_object
 
 
-__all__ = ["FetchError", "Response", "fetch"]
+__all__ = ["FetchError", "Response", "fetch", "fetch_json", "shown"]
+
+_NO_ANSWER = (
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+    OSError,
+    ValueError,  # http.client's and ssl's word for much that they will not send or read
+    RuntimeError,  # no thread can be started
+)
 
 
 class FetchError(TokenBindError):
-    """There is no usable answer. The message names the address and the kind of failure, nothing that was sent."""
+    """There is no usable answer. The message names the address and what came instead, nothing that was sent.
+
+    Attributes:
+        status: The HTTP status of the answer, or None if none came.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Response(NamedTuple):
@@ -41,57 +58,95 @@ def fetch(
     body: bytes | None = None,
     timeout_seconds: float = 10,
     max_bytes: int = 65_536,
+    proxy: str | None = None,
 ) -> Response:
     """Send one request and read its answer.
 
-    Does NOT verify anything in the answer, not even its status; redirects are answers like others.
+    Does NOT verify anything in the answer, not even its status; redirects are answers like others. The environment has
+    no say in where the request goes.
+
+    Args:
+        url: An https URL; see `read_https_url` for the spelling. Its fragment is not sent.
+        context: Verifies the server, behind a proxy too, and may present a client certificate.
+        timeout_seconds: For everything: connecting, the proxy, the handshake, request and answer.
+        max_bytes: How long the body may be, without its transfer coding.
+        proxy: ``http://[user:password@]host:port`` of a proxy that knows CONNECT (RFC 9110 §9.3.6).
 
     Raises:
         FetchError: if the URL is not https, or there is no complete answer within the bounds.
+        ConfigurationError: if *proxy* cannot be right; `require_proxy` finds that out beforehand.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
-        raise FetchError(f"refusing to fetch {url!r}: it is not https")
-    deadline = monotonic() + timeout_seconds
-    connection = HTTPSConnection(parts.hostname, parts.port, ssl_context=context, timeout=timeout_seconds)
-    watchdog: Timer | None = None
-    connected: socket.socket | None = None
+    address, through = read_https_url(url), require_proxy(proxy)
+    if address is None:
+        raise FetchError(f"refusing to fetch {shown(url)}: it is not https, or not a URL in plain ASCII")
+    fields = {"accept": "application/json", "accept-encoding": "identity", **(headers or {})}
+    target = address.target if address.target.startswith("/") else f"/{address.target}"
+    response, failure = None, ""
+    with BoundedConnection(address, context=context, timeout_seconds=timeout_seconds, proxy=through) as connection:
+        try:
+            connection.request(method, target, body=body, headers=fields, preload_content=False, decode_content=False)
+            with closing(connection.getresponse()) as answer:
+                response = Response(answer.status, answer.headers, _read_body(url, answer, max_bytes))
+        except _NO_ANSWER as error:
+            failure = f"cannot be reached{' through the proxy' if through else ''}: {_kind_of(error)}"
+        if connection.late:
+            response, failure = None, f"did not answer within {timeout_seconds:.3g} seconds"
+    # Raised here, and not in the handler: the error in there holds the socket, and may quote what was to be sent.
+    if response is None:
+        raise FetchError(f"{shown(url)} {failure}")
+    return response
+
+
+def fetch_json(
+    url: str, *, context: ssl.SSLContext, timeout_seconds: float, max_bytes: int, proxy: str | None = None
+) -> dict[str, Any]:
+    """Get the JSON object at *url*; arguments as for `fetch`.
+
+    Does NOT verify what is in the object, nor the content type. The object is one of strict JSON: see
+    `read_json_object`.
+
+    Raises:
+        FetchError: if the answer is not 200 with one JSON object, or there is none within the bounds.
+        ConfigurationError: if *proxy* cannot be right.
+    """
+    status, headers, body = fetch(
+        url, context=context, timeout_seconds=timeout_seconds, max_bytes=max_bytes, proxy=proxy
+    )
+    if status != 200:
+        why = " (redirects are not followed)" if 300 <= status < 400 else ""
+        raise FetchError(f"{shown(url)} answered {status}{why}", status)
     try:
-        connection.connect()
-        connected = connection.sock
-        # A socket's timeout begins anew with every byte, so a server that drips could hold us for ever.
-        watchdog = Timer(max(0.0, deadline - monotonic()), _shut, [connected])
-        watchdog.daemon = True
-        watchdog.start()
-        target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        fields = {"accept": "application/json", "accept-encoding": "identity", **(headers or {})}
-        connection.request(method, target, body=body, headers=fields, preload_content=False, decode_content=False)
-        answer = connection.getresponse()
-        if answer.headers.get("content-encoding", "identity") != "identity":
-            raise FetchError(f"{url} answered with a content encoding, though asked not to")
-        data = answer.read(max_bytes + 1)
-        if monotonic() >= deadline:
-            raise FetchError(f"{url} did not answer within {timeout_seconds:g} seconds")
+        return read_json_object(body)
+    except ValueError as error:
+        html = "html" in headers.get("content-type", "").lower() or body[:200].lstrip()[:1] == b"<"
+        what = "HTML, not JSON: is this a login page?" if html else error
+        raise FetchError(f"{shown(url)} answered 200 with {what}", status) from None
+
+
+def shown(url: object) -> str:
+    """*url* for a message: without query, fragment and userinfo, in printable ASCII and not long."""
+    read = read_https_url(url)
+    if read is not None:
+        text = str(read._replace(target=read.target.partition("?")[0]))
+    else:  # what stands before an @ may be a password, with a ? or # in it
+        text = ascii(re.split(r"[?#]", str(url).rpartition("@")[2], maxsplit=1)[0])
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _read_body(url: str, answer: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
+    codings = answer.headers.get("content-encoding", "identity"), answer.headers.get("transfer-encoding", "chunked")
+    if tuple(coding.strip().lower() for coding in codings) != ("identity", "chunked"):
+        raise FetchError(f"{shown(url)} answered {answer.status} with an encoding, though asked not to", answer.status)
+    data = bytearray()
+    # read() ends early without an error, and lets a chunk of size -1 fill the memory.
+    while more := answer.read1(max_bytes + 1 - len(data)):
+        data += more
         if len(data) > max_bytes:
-            raise FetchError(f"{url} answered with more than {max_bytes} bytes")
-        return Response(answer.status, answer.headers, data)
-    except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
-        late = f" within {timeout_seconds:g} seconds" if monotonic() >= deadline else ""
-        raise FetchError(f"{url} cannot be reached{late}: {type(error).__name__}") from None
-    finally:
-        if watchdog is not None:
-            watchdog.cancel()
-        connection.close()
-        if connected is not None and connected.fileno() >= 0:
-            # An answer that was not read to its end keeps the socket open, and the server waiting, as long as the error
-            # of its reading lives.
-            socket.close(connected.detach())
+            raise FetchError(f"{shown(url)} answered {answer.status} with more than {max_bytes} bytes", answer.status)
+    return bytes(data)
 
 
-def _shut(connected: socket.socket) -> None:
-    try:
-        socket.socket.shutdown(
-            connected, socket.SHUT_RDWR
-        )  # not SSLSocket's own, which would let the reader go on without TLS
-    except OSError:
-        pass  # it ended by itself
+def _kind_of(error: Exception) -> str:
+    refused = re.match(r"Tunnel connection failed: (\d{3}) ", str(error))
+    reason = getattr(error, "verify_message", "")
+    return f"it answered {refused[1]}" if refused else f"{type(error).__name__}{f' ({reason})' if reason else ''}"
