@@ -1,6 +1,7 @@
 """The command ``tokenbind``; one module a command.
 
-Exit status: 0 done; 1 refused, by `verify`, or not as expected, by `demo`; 2 not done, with a sentence that says why.
+Exit status: 0 done; 1 refused, by `verify`, something wrong found, by `explain`, or not as expected, by `demo`; 2 not
+done, with a sentence that says why.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import sys
 
 from .. import __version__
 from ..errors import TokenBindError
-from . import demo, keygen, mint, thumbprint, verify
+from . import demo, explain, keygen, mint, thumbprint, verify
 from .output import print_json
 
 
 __all__ = ["main"]
 
-_COMMANDS = (thumbprint, keygen, mint, verify, demo)
+_COMMANDS = (thumbprint, keygen, mint, verify, explain, demo)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,7 +13,17 @@ from ..binding import PeerCertificate
 from ..errors import ConfigurationError, InvalidRequest
 
 
-__all__ = ["print_facts", "print_json", "read_bytes", "read_certificate", "read_secret", "write_private"]
+__all__ = [
+    "certificate_of",
+    "print_facts",
+    "print_json",
+    "printable",
+    "read_bytes",
+    "read_certificate",
+    "read_jwks",
+    "read_secret",
+    "write_private",
+]
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -25,9 +35,13 @@ def print_facts(facts: Mapping[str, object]) -> None:
     """Print names and values in two columns."""
     width = max(map(len, facts))
     for name, value in facts.items():
-        # Claims are somebody's words; a line of theirs must not look like one of ours.
-        shown = (character if character.isprintable() else f"\\x{ord(character):02x}" for character in str(value))
-        print(f"{name:<{width}}  {''.join(shown)}")
+        print(f"{name:<{width}}  {printable(value)}")
+
+
+def printable(value: object) -> str:
+    """*value* as text in one line."""
+    # Claims are somebody's words; a line of theirs must not look like one of ours.
+    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in str(value))
 
 
 def read_bytes(path: str) -> bytes:
@@ -48,12 +62,32 @@ def read_certificate(path: str) -> PeerCertificate:
     Raises:
         ConfigurationError: if the file cannot be read, or is no certificate.
     """
-    data = read_bytes(path)
+    return certificate_of(read_bytes(path), path)
+
+
+def certificate_of(data: bytes, path: str) -> PeerCertificate:
+    """The certificate that *data* is, the content of the file *path*.
+
+    Raises:
+        ConfigurationError: if it is none.
+    """
     try:
         # A DER certificate begins with 0x30, which is the character 0; everything else is read, and refused, as PEM.
         return PeerCertificate.from_der(data) if data[:1] == b"0" else PeerCertificate.from_pem(data.decode("latin-1"))
     except InvalidRequest as error:
         raise ConfigurationError(f"{path}: {error}") from None
+
+
+def read_jwks(path: str) -> Any:
+    """The JSON in a file; whether it is a JWK Set is for `KeySet.from_jwks` to say.
+
+    Raises:
+        ConfigurationError: if the file cannot be read, or is not JSON.
+    """
+    try:
+        return json.loads(read_bytes(path))
+    except (ValueError, RecursionError):
+        raise ConfigurationError(f"{path} is not JSON") from None
 
 
 def read_secret(path: str | None) -> bytes | None:

@@ -6,14 +6,13 @@ Exit status 1, and the reason, if it would be refused.
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from ..binding import BindingPolicy
-from ..errors import ConfigurationError, InvalidToken
+from ..errors import InvalidToken
 from ..tokens import KeySet, TokenVerifier
 from ..tokens.algorithms import DEFAULT_ALGORITHMS
-from .output import print_facts, print_json, read_bytes, read_certificate
+from .output import print_facts, print_json, read_bytes, read_certificate, read_jwks
 
 
 _BINDING = {"required": BindingPolicy.REQUIRED, "when-present": BindingPolicy.WHEN_PRESENT}
@@ -30,14 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    try:
-        jwks: Any = json.loads(read_bytes(arguments.jwks))
-    except (ValueError, RecursionError):
-        raise ConfigurationError(f"{arguments.jwks} is not JSON") from None
     verifier = TokenVerifier(
         issuer=arguments.issuer,
         audience=arguments.audience,
-        keys=KeySet.from_jwks(jwks),
+        keys=KeySet.from_jwks(read_jwks(arguments.jwks)),
         algorithms=tuple(arguments.algorithm or DEFAULT_ALGORITHMS),
         binding=_BINDING[arguments.binding],
     )
