@@ -7,6 +7,7 @@ the same, because a clock must not fail a build. ``--quick`` proves that the pro
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from importlib.metadata import version
 from importlib.util import find_spec
 import json
@@ -14,17 +15,22 @@ import os
 from pathlib import Path
 import platform
 
-from importing import import_rows
-from measure import Case, measure
+from goals import ALGORITHMS, COMPARISONS
+from importing import import_samples
+from javascript import NodeError, node_cases
+from measure import Timed, measure
 from minting import mint_cases, thumbprint_cases
-from report import Comparison, Row, rows_of, table
-from serving import server_rows
-from verifying import cache_cases, refusal_cases, verify_cases
+from peers import peer_cases
+from publishing import publish
+from remembering import memory_samples
+from report import rows_of, table
+from serving import server_samples
+from verifying import CACHE_KINDS, cache_cases, refusal_cases, verify_cases
 from workload import Workload
 
 
 # Rounds and seconds of the interleaved windows, rounds of imports, rounds of the server.
-_FULL = 120, 0.010, 15, 30
+_FULL = 120, 0.010, 15, 60
 _QUICK = 3, 0.001, 2, 2
 
 
@@ -32,42 +38,57 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few rounds only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there too")
+    parser.add_argument("--docs", type=Path, metavar="FOLDER", help="renew the table and the chart of speed.md there")
     options = parser.parse_args()
     rounds, window, import_rounds, server_rounds = _QUICK if options.quick else _FULL
-    rows = _call_rows(rounds, window)
-    if find_spec("uvicorn"):
-        rows += server_rows(rounds=server_rounds, requests=400)
-    else:
-        print("uvicorn is not installed, so its rows are left out")
-    rows += import_rows(rounds=import_rounds)
+    missing = _missing()
+    workloads = [Workload(algorithm) for algorithm in ALGORITHMS]
     environment = _environment()
-    print(environment, table(rows), sep="\n\n")
+    with ExitStack() as stack:
+        cases = _cases(workloads)
+        try:
+            in_node, versions = stack.enter_context(node_cases(workloads))
+        except NodeError as error:
+            missing["Node"] = str(error)
+        else:
+            cases |= in_node
+            environment += f", {versions}"
+        samples = measure(cases, rounds=rounds, window_seconds=window)
+    samples |= memory_samples(workloads[0]) | import_samples(rounds=import_rounds)
+    if "uvicorn" not in missing:
+        samples |= server_samples(rounds=server_rounds)
+    rows = rows_of(COMPARISONS, samples, missing)
+    notes = [f"Rows that need {name} are left out: {why}." for name, why in missing.items()]
+    print(environment, *notes, table(rows), sep="\n\n")
     if options.json:
-        report = {"environment": environment, "rows": [row.as_json() for row in rows]}
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        report = {"environment": environment, "notes": notes, "rows": [row.as_json() for row in rows]}
+        options.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    if options.docs:
+        publish(options.docs, environment, rows)
 
 
-def _call_rows(rounds: int, window_seconds: float) -> list[Row]:
-    """Everything that is a function call, in one interleaved run."""
-    workloads = {algorithm: Workload(algorithm) for algorithm in ("RS256", "ES256", "EdDSA")}
-    rs256 = workloads["RS256"]
-    cases: dict[str, Case] = {}
-    comparisons: list[Comparison] = []
-    for more_cases, more_comparisons in (
-        *map(verify_cases, workloads.values()),
-        cache_cases(rs256),
-        refusal_cases(rs256),
-        *map(mint_cases, workloads.values()),
-        thumbprint_cases(rs256),
-    ):
-        cases |= more_cases
-        comparisons += more_comparisons
-    return rows_of(comparisons, measure(cases, rounds=rounds, window_seconds=window_seconds))
+def _missing() -> dict[str, str]:
+    """What rows need and is not here, and why."""
+    missing = {name: "it is not installed" for name in ("joserfc", "uvicorn") if not find_spec(name)}
+    if len(CACHE_KINDS) == 1:
+        missing["cache_key="] = "this TokenVerifier has no such keyword"
+    if not Path("/proc/self/statm").exists():
+        missing["/proc/self/statm"] = "this is no Linux"
+    return missing
+
+
+def _cases(workloads: list[Workload]) -> dict[str, Timed]:
+    """Everything that is a function call in this process."""
+    cases: dict[str, Timed] = {}
+    for workload in workloads:
+        cases |= verify_cases(workload) | peer_cases(workload) | mint_cases(workload)
+    return cases | cache_cases(workloads[0]) | refusal_cases(workloads[0]) | thumbprint_cases(workloads[0])
 
 
 def _environment() -> str:
     """What the numbers depend on; they mean less on a machine whose load is not about 1."""
-    versions = ", ".join(f"{name} {version(name)}" for name in ("cryptography", "PyJWT", "tokenbind"))
+    names = [name for name in ("cryptography", "joserfc", "uvicorn", "uvloop", "tokenbind") if find_spec(name)]
+    versions = ", ".join(f"{name} {version(name)}" for name in [*names, "PyJWT"])
     return (
         f"Python {platform.python_version()}, {versions}, {platform.system()} {platform.machine()}, "
         f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"

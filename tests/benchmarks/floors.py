@@ -2,13 +2,10 @@
 
 A FLOOR is the least that plain Python on `cryptography` can do for the same answer: the steps inlined in one function,
 the objects for them made beforehand, lenient decoding, and no policy at all. Do not use one for anything but this.
-
-`verify_by_hand` is what services write today: `jwt.decode`, and then a comparison of thumbprints.
 """
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from hashlib import sha256
@@ -21,10 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-import jwt
 
 
-__all__ = ["floor_mint", "floor_thumbprint", "floor_verify", "verify_by_hand"]
+__all__ = ["Verify", "floor_mint", "floor_thumbprint", "floor_verify"]
 
 Verify = Callable[[bytes, bytes], object]
 
@@ -66,20 +62,6 @@ def floor_verify(algorithm: str, public_key: Any) -> Verify:
         return claims
 
     return verify_es256 if algorithm == "ES256" else verify
-
-
-def verify_by_hand(algorithm: str, public_key: Any, issuer: str, audience: str) -> Verify:
-    """PyJWT's `decode` with the key at hand, and RFC 8705 §3 in two lines."""
-    algorithms = [algorithm]
-
-    def verify(token: bytes, der: bytes) -> object:
-        claims = jwt.decode(token, public_key, algorithms=algorithms, issuer=issuer, audience=audience)
-        thumbprint = urlsafe_b64encode(sha256(der).digest()).rstrip(b"=").decode()
-        if not compare_digest(claims["cnf"]["x5t#S256"], thumbprint):
-            raise ValueError("another certificate")
-        return claims
-
-    return verify
 
 
 def floor_mint(algorithm: str, private_key: Any, header: bytes, claims: dict[str, Any]) -> Callable[[], str]:

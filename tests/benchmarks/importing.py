@@ -8,10 +8,9 @@ import subprocess
 import sys
 
 from measure import Samples
-from report import Comparison, Row, row
 
 
-__all__ = ["import_rows"]
+__all__ = ["import_samples"]
 
 _STATEMENTS = ("pass", "import jwt", "import tokenbind")
 # Not ru_maxrss: a child starts with its parent's. The second field of statm is what is resident now, in pages.
@@ -27,22 +26,17 @@ print(cpu, pages)
 """
 
 
-def import_rows(*, rounds: int) -> list[Row]:
+def import_samples(*, rounds: int) -> Samples:
     """Each statement in a process of its own, in random order, round by round; the first round only warms up."""
-    cpu: Samples = {statement: [] for statement in _STATEMENTS[1:]}
-    memory: Samples = {statement: [] for statement in _STATEMENTS[1:]}
+    samples: Samples = {f"{statement}, {what}": [] for statement in _STATEMENTS[1:] for what in ("CPU", "memory")}
     for number in range(rounds + 1):
         costs = {statement: _cost(statement) for statement in random.sample(_STATEMENTS, len(_STATEMENTS))}
         bare_cpu, bare_pages = costs["pass"]
         for statement in _STATEMENTS[1:] if number else ():
-            cpu[statement].append((costs[statement][0] - bare_cpu) * 1e3)
-            memory[statement].append((costs[statement][1] - bare_pages) * PAGESIZE / (1 << 20))
-    rows = [row(Comparison("import tokenbind: CPU", "import tokenbind", "import jwt", 0.5, 0.3), cpu, "ms")]
-    if all(memory["import jwt"]):
-        rows.append(
-            row(Comparison("import tokenbind: memory", "import tokenbind", "import jwt", 0.7, 0.5), memory, "MiB")
-        )
-    return rows
+            cpu, pages = costs[statement]
+            samples[f"{statement}, CPU"].append((cpu - bare_cpu) * 1e3)
+            samples[f"{statement}, memory"].append((pages - bare_pages) * PAGESIZE / (1 << 20))
+    return samples
 
 
 def _cost(statement: str) -> tuple[float, int]:

@@ -12,15 +12,23 @@ import gc
 from itertools import islice
 import random
 from time import thread_time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 
-__all__ = ["Case", "Samples", "measure"]
+__all__ = ["Case", "Samples", "Timed", "measure"]
 
 #: Microseconds per call, one for each round.
 Samples = dict[str, list[float]]
 
 _BATCH = 200  # calls; fresh arguments for so many still lie in the processor's cache, as a token just received does
+
+
+class Timed(Protocol):
+    """What can be measured."""
+
+    def run(self, calls: int) -> float:
+        """The CPU seconds of so many calls."""
+        ...
 
 
 class Case(NamedTuple):
@@ -42,7 +50,7 @@ class Case(NamedTuple):
         return spent
 
 
-def measure(cases: Mapping[str, Case], *, rounds: int, window_seconds: float) -> Samples:
+def measure(cases: Mapping[str, Timed], *, rounds: int, window_seconds: float) -> Samples:
     """Run each case for about *window_seconds* in each round."""
     calls = {name: _calls_in(window_seconds, case) for name, case in cases.items()}
     samples: Samples = {name: [] for name in cases}
@@ -60,6 +68,6 @@ def measure(cases: Mapping[str, Case], *, rounds: int, window_seconds: float) ->
     return samples
 
 
-def _calls_in(seconds: float, case: Case) -> int:
+def _calls_in(seconds: float, case: Timed) -> int:
     case.run(10)
     return max(10, int(seconds / (case.run(20) / 20)))

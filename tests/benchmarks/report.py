@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from statistics import median
 from typing import Any, NamedTuple
 
+from goals import Comparison
 from measure import Samples
 
 
-__all__ = ["Comparison", "Row", "row", "rows_of", "table"]
-
-
-class Comparison(NamedTuple):
-    """A row still to be measured.
-
-    `must` and `aim` bound the ratio of *case* to *reference*: from above, or, with *faster*, the inverse ratio ("so
-    many times as fast", "so much is kept") from below. A row without them is there to be compared with.
-    """
-
-    what: str
-    case: str
-    reference: str
-    must: float | None = None
-    aim: float | None = None
-    faster: bool = False
+__all__ = ["Row", "rows_of", "table"]
 
 
 class Row(NamedTuple):
@@ -47,23 +34,34 @@ class Row(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         return {**self._asdict(), "verdict": self.verdict}
 
+    def as_text(self) -> tuple[str, ...]:
+        """What is printed of it, a cell for each column."""
+        sign = ">= " if self.faster else "<= "
+        bounds = ["" if bound is None else sign + self.text_of(bound) for bound in (self.must, self.aim)]
+        cost = f"{self.cost:,.0f} B" if self.unit == "B" else f"{self.cost:,.2f} {self.unit}"
+        return self.what, cost, self.against, self.text_of(self.ratio), *bounds, self.verdict
 
-def row(comparison: Comparison, samples: Samples, unit: str = "µs") -> Row:
-    """The medians of one comparison; the ratio is the median of the ratios within each round."""
-    what, case, reference, must, aim, faster = comparison
+    def text_of(self, ratio: float, digits: int = 3) -> str:
+        """Small ones as a fraction, as the design writes them; but what is kept of something is a decimal."""
+        return f"1/{1 / ratio:.1f}" if ratio < 0.4 and not self.faster else f"{ratio:.{digits}f}"
+
+
+def rows_of(comparisons: list[Comparison], samples: Samples, missing: Container[str]) -> list[Row]:
+    """The medians of what was measured; a ratio is the median of the ratios within each round."""
+    return [_row(comparison, samples) for comparison in comparisons if comparison.needs not in missing]
+
+
+def _row(comparison: Comparison, samples: Samples) -> Row:
+    what, case, reference, must, aim, faster, unit, _ = comparison
     pairs = zip(samples[case], samples[reference], strict=True)
     ratio = median(theirs / ours if faster else ours / theirs for ours, theirs in pairs)
     return Row(what, reference, median(samples[case]), unit, ratio, must, aim, faster)
 
 
-def rows_of(comparisons: list[Comparison], samples: Samples, unit: str = "µs") -> list[Row]:
-    return [row(comparison, samples, unit) for comparison in comparisons]
-
-
 def table(rows: list[Row]) -> str:
     """The rows as text, columns aligned."""
     head = ("what", "cost", "against", "ratio", "must", "aim", "")
-    lines = [head, *map(_cells, rows)]
+    lines = [head, *(row.as_text() for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = "  ".join("-" * width for width in widths)
     texts = [
@@ -74,14 +72,3 @@ def table(rows: list[Row]) -> str:
         for line in lines
     ]
     return "\n".join([texts[0], rule, *texts[1:]])
-
-
-def _cells(line: Row) -> tuple[str, ...]:
-    sign = ">= " if line.faster else "<= "
-    bounds = ["" if bound is None else sign + _ratio(bound) for bound in (line.must, line.aim)]
-    return line.what, f"{line.cost:,.2f} {line.unit}", line.against, _ratio(line.ratio), *bounds, line.verdict
-
-
-def _ratio(value: float) -> str:
-    """Small ones as a fraction, as the design writes them."""
-    return f"1/{1 / value:.1f}" if value < 0.4 else f"{value:.3f}"

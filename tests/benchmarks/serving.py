@@ -1,12 +1,14 @@
-"""What a request costs uvicorn over mutual TLS with keep-alive: server CPU, taken by the server process of itself."""
+"""What a request costs a uvicorn that is never idle, over mutual TLS with keep-alive: CPU, taken by itself.
+
+The server stands still until a request waits on every connection, and the client sleeps until all are answered. Else
+one would wake the other with every message, which on a virtual machine costs more than the request.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from pathlib import Path
 import random
 import socket
 import ssl
@@ -14,72 +16,85 @@ from tempfile import TemporaryDirectory
 from time import process_time
 from typing import Any
 
-from floors import verify_by_hand
 from measure import Samples
-from report import Comparison, Row, rows_of
+from peers import verify_by_hand
 from workload import Workload
 
 from tokenbind.resource_server.asgi import BoundTokenMiddleware
 
 
-__all__ = ["server_rows"]
+__all__ = ["server_samples"]
 
-_CONNECTIONS = 4
+_CONNECTIONS = 32
+_BATCHES = 12  # of one request on each connection, for each path and round
 _END = b";"  # of every body
 _PATHS = ("/none", "/by-hand", "/uncached", "/cached")
-_COMPARISONS = [
-    Comparison("uvicorn over mTLS, cached: kept", "/cached", "/none", 0.90, 0.94, faster=True),
-    Comparison("uvicorn over mTLS, uncached: kept", "/uncached", "/none", 0.45, 0.51, faster=True),
-    Comparison("uvicorn over mTLS, jwt.decode: kept", "/by-hand", "/none", faster=True),
-]
 
 
-def server_rows(*, rounds: int, requests: int) -> list[Row]:
-    """The share of requests per second and core that is left, next to an application that asks for nothing."""
+def server_samples(*, rounds: int) -> Samples:
+    """Server CPU for each path. ``/none`` is asked of uvicorn as it comes, the others of uvicorn with our shim."""
     spawn = get_context("spawn")
     here, there = spawn.Pipe()
+    samples: Samples = {path: [] for path in _PATHS}
     with TemporaryDirectory() as folder:
         server = spawn.Process(target=_serve, args=(there, folder), daemon=True)
         server.start()
         try:
-            call = _caller(*here.recv())
-            samples: Samples = {path: [] for path in _PATHS}
-            for _ in range(rounds):
-                for path in random.sample(_PATHS, len(_PATHS)):
-                    started = float(call("/cpu"))
-                    for _ in range(requests // _CONNECTIONS):
-                        call(path)
-                    samples[path].append((float(call("/cpu")) - started) / requests * 1e6)
+            client = _Client(here)
+            for number in range(rounds + 1):
+                spent = dict.fromkeys(_PATHS, 0.0)
+                for path in random.sample(_PATHS * _BATCHES, len(_PATHS) * _BATCHES):
+                    spent[path] += client.batch(path)
+                for path in _PATHS if number else ():  # the first round fills the caches
+                    samples[path].append(spent[path] / (_BATCHES * _CONNECTIONS) * 1e6)
         finally:
             server.kill()
             server.join()
-    return rows_of(_COMPARISONS, samples)
+    return samples
 
 
-def _caller(ports: list[int], token: str, ca_pem: str, identity: tuple[Path, Path]) -> Callable[[str], bytes]:
-    """A function that sends a path on each of its connections, all open for good, and returns the last answer."""
-    context = ssl.create_default_context(cadata=ca_pem)
-    context.load_cert_chain(*identity)
+class _Client:
+    """Holds its connections open. Except during a batch, the server stands still."""
 
-    def connect(port: int) -> ssl.SSLSocket:
-        connection = socket.create_connection(("127.0.0.1", port), timeout=20)
-        return context.wrap_socket(connection, server_hostname="127.0.0.1")
+    def __init__(self, pipe: Connection) -> None:
+        ports, self._token, ca_pem, identity = pipe.recv()
+        context = ssl.create_default_context(cadata=ca_pem)
+        context.load_cert_chain(*identity)
 
-    plain, shimmed = ([connect(port) for _ in range(_CONNECTIONS)] for port in ports)
+        def connect(port: int) -> ssl.SSLSocket:
+            connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+            return context.wrap_socket(connection, server_hostname="127.0.0.1")
 
-    def call(path: str) -> bytes:
-        connections = {"/cpu": plain[:1], "/none": plain}.get(path, shimmed)
-        for connection in connections:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
-        for connection in connections:
+        self._plain, self._shimmed = ([connect(port) for _ in range(_CONNECTIONS)] for port in ports)
+        self._pipe = pipe
+        self._send("/none")
+        self._receive("/none")
+
+    def batch(self, path: str) -> float:
+        """The CPU seconds in which the server answers one request on each connection."""
+        self._send(path)
+        self._pipe.send("go")
+        return self._receive(path)
+
+    def _send(self, path: str) -> None:
+        request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self._token}\r\n\r\n".encode()
+        for connection in self._connections(path):
+            connection.sendall(request)
+
+    def _receive(self, path: str) -> float:
+        if not self._pipe.poll(20):
+            raise RuntimeError(f"{path}: not every request was answered")
+        spent = float(self._pipe.recv())
+        for connection in self._connections(path):
             answer = b""
             while not answer.endswith(_END):
                 answer += connection.recv(4096) or b"the connection was closed" + _END
             if not answer.startswith(b"HTTP/1.1 200"):
                 raise RuntimeError(f"{path}: {answer!r}")
-        return answer.removesuffix(_END).rpartition(b"\n")[2]
+        return spent
 
-    return call
+    def _connections(self, path: str) -> list[ssl.SSLSocket]:
+        return self._plain if path == "/none" else self._shimmed
 
 
 def _serve(pipe: Connection, folder: str) -> None:
@@ -91,7 +106,7 @@ def _serve(pipe: Connection, folder: str) -> None:
     workload.kit.ca.issue_cert("127.0.0.1").configure_cert(context)
     workload.kit.ca.configure_trust(context)
     context.verify_mode = ssl.CERT_REQUIRED
-    app, listening, servers = _app(workload), [], []
+    app, listening, servers = _counted(_app(workload), pipe), [], []
     for http in ("auto", "tokenbind.servers.uvicorn:HTTP"):
         config = uvicorn.Config(
             app, http=http, ws="none", lifespan="off", log_level="warning", access_log=False, timeout_keep_alive=600
@@ -111,12 +126,32 @@ def _serve(pipe: Connection, folder: str) -> None:
         runner.run(serve())
 
 
+def _counted(app: Any, pipe: Connection) -> Any:
+    """*app*, and after a request of each connection: say what they have cost, and stand still until told to go on."""
+    answered, started = 0, 0.0
+
+    def stand_still() -> None:
+        nonlocal started
+        pipe.send(process_time() - started)
+        pipe.recv()
+        started = process_time()
+
+    async def counted(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal answered
+        await app(scope, receive, send)
+        answered += 1
+        if answered % _CONNECTIONS == 0:
+            asyncio.get_running_loop().call_soon(stand_still)  # after the answers have been written
+
+    return counted
+
+
 def _app(workload: Workload) -> Any:
     kit = workload.kit
     verify = verify_by_hand("RS256", workload.private_key.public_key(), kit.issuer.issuer, kit.audience)
 
     async def none(scope: Any, receive: Any, send: Any) -> None:
-        body = (b"%f" % process_time() if scope["path"] == "/cpu" else b"fine") + _END
+        body = b"fine" + _END
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
         await send({"type": "http.response.body", "body": body})
 

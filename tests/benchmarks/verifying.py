@@ -4,66 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from inspect import signature
 from itertools import repeat
+from typing import Any
 
-from floors import floor_thumbprint, floor_verify, verify_by_hand
-from measure import Case
-from report import Comparison
+from floors import floor_thumbprint, floor_verify
+from measure import Case, Timed
 from workload import Workload
 
 from tokenbind import InvalidToken, PeerCertificate, Reason, TokenVerifier
 from tokenbind.revocation import MemoryRevocation
 
 
-__all__ = ["cache_cases", "refusal_cases", "verify_cases"]
+__all__ = ["CACHED_TOKENS", "CACHE_KINDS", "cache_cases", "refusal_cases", "verify_cases"]
 
-Cases = tuple[dict[str, Case], list[Comparison]]
+#: The end of a case's name, and the options of its verifier.
+CACHE_KINDS: dict[str, dict[str, Any]] = {"": {}}
+if "cache_key" in signature(TokenVerifier).parameters:
+    CACHE_KINDS[", raw-bytes keys"] = {"cache_key": "token"}
 
-# Must and aim: at most so many times FLOOR, and at least so many times as fast as jwt.decode with a check by hand.
-_FLOOR = {"RS256": (1.15, 1.05), "ES256": (1.08, 1.02), "EdDSA": (1.08, 1.02)}
-_BY_HAND = {"RS256": (2.2, 2.5), "ES256": (1.5, 1.6), "EdDSA": (None, None)}
-
-_CACHED_TOKENS = 400  # in use at the same time
+CACHED_TOKENS = 400  # in use at the same time
 _REVOKED = 1000
 
 
-def verify_cases(workload: Workload) -> Cases:
+def verify_cases(workload: Workload) -> dict[str, Timed]:
     """The whole verification, without a cache."""
-    name = workload.algorithm
-    verifier, public_key = workload.verifier(cache_size=0), workload.private_key.public_key()
-    by_hand = verify_by_hand(name, public_key, workload.kit.issuer.issuer, workload.kit.audience)
-    cases = {
-        f"FLOOR {name}": Case(floor_verify(name, public_key), workload.presented(workload.der)),
-        f"jwt.decode {name}": Case(by_hand, workload.presented(workload.der)),
-        f"from DER {name}": Case(_from_der(verifier), workload.presented(workload.der)),
-        f"known {name}": Case(verifier.verify, workload.presented(workload.peer)),
+    name, verifier = workload.algorithm, workload.verifier(cache_size=0)
+    floor = floor_verify(name, workload.private_key.public_key())
+    return {
+        f"FLOOR {name}": workload.case(floor, workload.der),
+        f"tokenbind {name}, from DER": workload.case(_from_der(verifier), workload.der),
+        f"tokenbind {name}, known": workload.case(verifier.verify, workload.peer),
     }
-    comparisons = []
-    for how in ("from DER", "known"):
-        mine, what = f"{how} {name}", f"verify + bind {name}, {how}"
-        comparisons.append(Comparison(what, mine, f"FLOOR {name}", *_FLOOR[name]))
-        comparisons.append(Comparison(f"{what}: times", mine, f"jwt.decode {name}", *_BY_HAND[name], faster=True))
-    return cases, comparisons
 
 
-def cache_cases(workload: Workload) -> Cases:
+def cache_cases(workload: Workload) -> dict[str, Timed]:
     """Tokens seen before, with everything that is decided anew at each call; and a cache that never helps."""
-    cached = workload.verifier(revocation=_revocation(workload))
-    for token in workload.tokens[:_CACHED_TOKENS]:
-        cached.verify(token, workload.peer)
-    cases = {
-        "cached, known": Case(cached.verify, workload.presented(workload.peer, _CACHED_TOKENS)),
-        "cached, from DER": Case(_from_der(cached), workload.presented(workload.der, _CACHED_TOKENS)),
-        "never hit": Case(workload.verifier().verify, workload.presented(workload.peer)),
-    }
-    return cases, [
-        Comparison("cached verify, known", "cached, known", "FLOOR RS256", 1 / 12, 1 / 19),
-        Comparison("cached verify, from DER", "cached, from DER", "FLOOR RS256", 1 / 9, 1 / 13),
-        Comparison("cache on, never hit", "never hit", "known RS256", 1.10, 1.05),
-    ]
+    cases: dict[str, Timed] = {"never hit": workload.case(workload.verifier().verify, workload.peer)}
+    for kind, options in CACHE_KINDS.items():
+        cached = workload.verifier(revocation=_revocation(workload), **options)
+        for token in workload.tokens[:CACHED_TOKENS]:
+            cached.verify(token, workload.peer)
+        cases[f"cached, known{kind}"] = workload.case(cached.verify, workload.peer, CACHED_TOKENS)
+        cases[f"cached, from DER{kind}"] = workload.case(_from_der(cached), workload.der, CACHED_TOKENS)
+    return cases
 
 
-def refusal_cases(workload: Workload) -> Cases:
+def refusal_cases(workload: Workload) -> dict[str, Timed]:
     """What is refused before a signature is looked at, by a verifier as it is built by default."""
     verifier = workload.verifier()
     tokens: dict[str, tuple[bytes, Reason]] = {
@@ -76,11 +63,10 @@ def refusal_cases(workload: Workload) -> Cases:
     ):
         for size in (1 << 10, 4 << 10, 16 << 10):
             tokens[f"{what}, {size >> 10} KiB"] = _token_of_size(workload, size, header), reason
-    cases, comparisons = {}, []
-    for what, (token, reason) in tokens.items():
-        cases[what] = Case(_refused(verifier, reason), repeat((token, workload.peer)))
-        comparisons.append(Comparison(f"refuse {what}", what, "FLOOR RS256", 1 / 4, 1 / 8))
-    return cases, comparisons
+    return {
+        f"refuse {what}": Case(_refused(verifier, reason), repeat((token, workload.peer)))
+        for what, (token, reason) in tokens.items()
+    }
 
 
 def _from_der(verifier: TokenVerifier) -> Callable[[bytes, bytes], object]:

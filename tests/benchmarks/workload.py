@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import cycle
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from measure import Case
 
 from tokenbind import KeySet, TokenVerifier
 from tokenbind.testing import BindingKit
@@ -50,7 +51,11 @@ class Workload:
             **options,
         )
 
-    def presented(self, certificate: object, tokens: int = _DISTINCT_TOKENS) -> Iterator[tuple[bytes, object]]:
+    def case(self, function: Callable[..., object], certificate: object, tokens: int = _DISTINCT_TOKENS) -> Case:
+        """A function of a token and a certificate."""
+        return Case(function, self._presented(certificate, tokens))
+
+    def _presented(self, certificate: object, tokens: int) -> Iterator[tuple[bytes, object]]:
         """The tokens in turn, each time as a new object, as if just received, and the certificate."""
         for token in cycle(self.tokens[:tokens]):
             yield bytes(bytearray(token)), certificate
