@@ -19,7 +19,16 @@ from .errors import (
     TokenBindError,
     Unavailable,
 )
-from .tokens import AccessTokenProfile, BoundToken, KeySet, SigningKey, TokenIssuer, TokenVerifier, Verifier
+from .tokens import (
+    AccessTokenProfile,
+    BoundToken,
+    KeySet,
+    SigningKey,
+    TokenIssuer,
+    TokenVerifier,
+    TokenVerifiers,
+    Verifier,
+)
 
 
 __all__ = [
@@ -41,6 +50,7 @@ __all__ = [
     "TokenBindError",
     "TokenIssuer",
     "TokenVerifier",
+    "TokenVerifiers",
     "Unavailable",
     "Verifier",
     "thumbprint",

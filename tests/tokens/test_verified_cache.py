@@ -111,7 +111,7 @@ def test_refusals_are_not_remembered(verify, verifier_of, keys, tokenbind_kit, t
         assert Reason.AUDIENCE_MISMATCH is refusal(verify, verifier, misdirected, tokenbind_client.peer)
 
     assert 4 == keys.checked
-    assert not verifier._tokens._generation.cache._young
+    assert not verifier._tokens._generation.cache.young
 
 
 def test_another_signature_is_another_token(verify, verifier_of, keys, tokenbind_client, tokenbind_token):
@@ -179,7 +179,7 @@ def test_it_is_bounded(size):
     for number in range(5 * size):
         cache.put(b"%d" % number, number)
         assert number == cache.get(b"%d" % number)
-        assert max(2, size) >= len(cache._young) + len(cache._old)
+        assert max(2, size) >= len(cache.young) + len(cache._old)
     assert None is cache.get(b"0")
 
 

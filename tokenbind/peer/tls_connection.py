@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from ..binding import PeerCertificate
+from ..binding.peer_certificate import CertificatesByDER
 from ..binding.pem import MAX_CHAIN_LENGTH, malformed, read_certificates, require_der
 from ..binding.thumbprint import thumbprint_of_der
 from ..errors import Reason, Unavailable
@@ -28,6 +29,8 @@ SOURCE = "tls"
 # Where WSGI servers keep the socket; the first is for servers that need a shim. Only an object that can be
 # asked for its certificate counts, because some servers copy the process environment, all strings, into the environ.
 _SOCKET_KEYS = ("tokenbind.socket", "gunicorn.socket", "werkzeug.socket")
+
+_verified, _certificates = CertificatesByDER(SOURCE, chain_verified=True), CertificatesByDER(SOURCE)
 
 _CERT_NONE = 0  # ssl.CERT_NONE, without the 6 ms of importing ssl
 
@@ -76,11 +79,11 @@ class TLSConnection:
         first (ASGI TLS 0.2), and ``client_cert`` as DER. What tokenbind's own shims record goes before: the TLS object.
         """
         extensions = scope.get("extensions")
-        if not isinstance(extensions, Mapping):
-            extensions = {}
+        if type(extensions) is not dict:
+            extensions = dict(extensions) if isinstance(extensions, Mapping) else {}
         own = extensions.get("tokenbind")
         if own is not None:
-            return self.from_request((), tls_peer=own.get("ssl_object") if isinstance(own, Mapping) else None)
+            return _from_tls_object(own.get("ssl_object") if type(own) is dict else None)
         tls = extensions.get("tls")
         if not isinstance(tls, MutableMapping):
             raise _source_missing(
@@ -102,24 +105,28 @@ class TLSConnection:
         tls_peer: SSLObject | None = None,
     ) -> PeerCertificate | None:
         """As in `PeerSource.from_request`: *tls_peer* is asked, the other arguments are not looked at."""
-        if tls_peer is None:
-            raise _source_missing("the connection is plain HTTP: it has no TLS object")
-        try:
-            der = tls_peer.getpeercert(True)
-        except Exception:  # noqa: BLE001 - of any library's TLS object
-            # The handshake is not done, the connection is closed, or it is no TLS object at all.
-            raise _source_missing("the connection has no TLS object that can be asked for its certificate") from None
-        if der:
+        return _from_tls_object(tls_peer)
+
+
+def _from_tls_object(tls: SSLObject | None) -> PeerCertificate | None:
+    if tls is None:
+        raise _source_missing("the connection is plain HTTP: it has no TLS object")
+    try:
+        der = tls.getpeercert(True)
+    except Exception:  # noqa: BLE001 - of any library's TLS object
+        # The handshake is not done, the connection is closed, or it is no TLS object at all.
+        raise _source_missing("the connection has no TLS object that can be asked for its certificate") from None
+    if der:
+        if type(der) is not bytes:
             require_der(der)
-            # The standard library gives a server no certificate that it has not verified.
-            verified = True if type(tls_peer).__module__ == "ssl" else None
-            return PeerCertificate(thumbprint_of_der(der), (der,), SOURCE, verified)
-        if getattr(getattr(tls_peer, "context", None), "verify_mode", None) == _CERT_NONE:
-            raise _source_missing(
-                "the server never asks for client certificates: set verify_mode to CERT_OPTIONAL or CERT_REQUIRED "
-                "(uvicorn: --ssl-cert-reqs 1 or 2 with --ssl-ca-certs)"
-            )
-        return None
+        # The standard library gives a server no certificate that it has not verified.
+        return _verified[der] if type(tls).__module__ == "ssl" else _certificates[der]
+    if getattr(getattr(tls, "context", None), "verify_mode", None) == _CERT_NONE:
+        raise _source_missing(
+            "the server never asks for client certificates: set verify_mode to CERT_OPTIONAL or CERT_REQUIRED "
+            "(uvicorn: --ssl-cert-reqs 1 or 2 with --ssl-ca-certs)"
+        )
+    return None
 
 
 def _from_extension(tls: MutableMapping[str, Any]) -> PeerCertificate | None:
@@ -150,7 +157,7 @@ def _from_extension(tls: MutableMapping[str, Any]) -> PeerCertificate | None:
 def _from_sockets(environ: Mapping[str, Any]) -> PeerCertificate | None:
     for key in _SOCKET_KEYS:
         if hasattr(environ.get(key), "getpeercert"):
-            return TLSConnection().from_request((), tls_peer=environ[key])
+            return _from_tls_object(environ[key])
     raise _source_missing(
         "the WSGI server gives no TLS socket: it serves plain HTTP, stands behind a proxy that ends TLS, or gives the "
         "certificate as text: see TLSConnection.cheroot, .mod_wsgi and .uwsgi"

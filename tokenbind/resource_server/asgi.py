@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from ..binding import PeerCertificate
 from ..errors import InsufficientScope, InvalidRequest, InvalidToken, Reason, Unavailable
 from ..tokens import BoundToken
 from .challenge import Refusal, cache_control_to_add
@@ -36,7 +37,7 @@ class BoundTokenMiddleware(Guarded[App]):
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        kind = scope["type"]
+        kind, guard = scope["type"], self.guard
         if kind == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -45,9 +46,10 @@ class BoundTokenMiddleware(Guarded[App]):
                 Reason.SCOPE_TYPE_REFUSED, "this type of ASGI connection cannot be guarded, so it is refused"
             )
         try:
-            token = await authenticate(self.guard, scope)
+            presented = _presented(guard, scope)
+            token = None if presented is None else guard.finish(await guard.verifier.verify_async(*presented))
         except (InvalidRequest, InvalidToken, InsufficientScope, Unavailable) as error:
-            await _refuse(self.guard.refusal(error), kind, receive, send)
+            await _refuse(guard.refusal(error), kind, receive, send)
             return
         guarded = {**scope, TOKEN_KEY: token}
         if token is None:
@@ -59,21 +61,22 @@ class BoundTokenMiddleware(Guarded[App]):
 
     async def _call_http(self, scope: Scope, receive: Receive, send: Send, token: BoundToken) -> None:
         started = False
-        held: list[MutableMapping[str, Any]] = []
+        held: list[MutableMapping[str, Any]] | None = None
 
-        async def send_private(message: MutableMapping[str, Any]) -> None:
-            nonlocal started
+        # Not a coroutine itself: that would be one more to go through, at every message.
+        def send_private(message: MutableMapping[str, Any]) -> Awaitable[None]:
+            nonlocal started, held
             if message["type"] == "http.response.start":
                 message = {**message, "headers": _private(message.get("headers", ()))}
-                if message["status"] == 500 and token.scope_refusal is not None:
+                if token.scope_refusal is not None and message["status"] == 500:
                     # Frameworks answer 500 to every error before they let it pass, if they do: so wait for it.
-                    held.append(message)
-                    return
+                    held = [message]
+                    return _nothing()
                 started = True
-            if held:
+            elif held is not None:
                 held.append(message)
-            else:
-                await send(message)
+                return _nothing()
+            return send(message)
 
         refused = None
         try:
@@ -84,7 +87,7 @@ class BoundTokenMiddleware(Guarded[App]):
                 raise
             refused = error
         except Exception:
-            for message in held:
+            for message in held or ():
                 await send(message)
             raise
         if refused is not None:
@@ -106,18 +109,21 @@ async def authenticate(guard: ResourceServer, scope: Scope) -> BoundToken | None
     Raises:
         InvalidRequest, InvalidToken, InsufficientScope, Unavailable: see `ResourceServer.authenticate`.
     """
-    headers = list(scope["headers"])
-    mount = scope.get("root_path", "")
-    presented = guard.prepare(
+    presented = _presented(guard, scope)
+    return None if presented is None else guard.finish(await guard.verifier.verify_async(*presented))
+
+
+def _presented(guard: ResourceServer, scope: Scope) -> tuple[bytes, PeerCertificate | None] | None:
+    mount, path = scope.get("root_path", ""), scope["path"]
+    return guard.prepare(
         None if scope["type"] == "websocket" else scope["method"],
         mount,
-        _full_path(mount, scope["path"]),
+        _full_path(mount, path) if mount else path,
         scope.get("query_string", b""),
-        [value for name, value in headers if name == b"authorization"],
-        [value for name, value in headers if name == b"early-data"],
-        lambda: guard.peer_source.from_scope(scope),
+        scope["headers"],
+        guard.peer_source.from_scope,
+        scope,
     )
-    return None if presented is None else guard.finish(await guard.verifier.verify_async(*presented))
 
 
 def _full_path(mount: str, path: str) -> str:
@@ -125,10 +131,18 @@ def _full_path(mount: str, path: str) -> str:
     return path if path == mount or path.startswith(mount.rstrip("/") + "/") else mount + path
 
 
-def _private(headers: Any) -> list[tuple[bytes, bytes]]:
+def _private(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     fields = list(headers)
-    value = cache_control_to_add(value.decode("latin-1") for name, value in fields if name.lower() == b"cache-control")
-    return fields if value is None else [*fields, (b"cache-control", value.encode())]
+    # By its length first, which few names have.
+    values = [value.decode("latin-1") for name, value in fields if len(name) == 13 and name.lower() == b"cache-control"]
+    value = cache_control_to_add(values) if values else "no-store"
+    if value is not None:
+        fields.append((b"cache-control", value.encode()))
+    return fields
+
+
+async def _nothing() -> None:
+    """What there is to wait for when a message is held back."""
 
 
 async def _refuse(refusal: Refusal, kind: str, receive: Receive, send: Send) -> None:

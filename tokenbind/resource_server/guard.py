@@ -6,9 +6,9 @@ and every adapter, share each decision. The adapters know how to read a request 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 import logging
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from ..binding import PeerCertificate
@@ -89,6 +89,8 @@ class ResourceServer:
             raise ConfigurationError('mount= must be the path of a mount point, such as "/api"')
         self.verifier = verifier
         self.peer_source: PeerSource = TLSConnection() if peer_source is None else peer_source
+        schemes = [scheme.encode() for scheme in verifier.schemes]
+        self._schemes = frozenset([*schemes, *map(bytes.title, schemes)])  # as it is usually written
         self._required_scopes = tuple(required_scopes)
         self._challenge = Challenge(realm, self._required_scopes)
         self._exempt = frozenset(exempt)
@@ -144,31 +146,51 @@ class ResourceServer:
         mount: str,
         path: str,
         query: bytes,
-        authorization: Sequence[bytes],
-        early_data: Sequence[bytes],
-        peer: Callable[[], PeerCertificate | None],
+        headers: Iterable[tuple[bytes, bytes]],
+        peer_of: Callable[[Any], PeerCertificate | None],
+        request: Any,
     ) -> tuple[bytes, PeerCertificate | None] | None:
         """For adapters: the token and the certificate that a request presents, or None if it is exempt.
 
         Args:
             method, path, query: As for `authenticate`.
             mount: The mount point, as the server says; *path* has it in front.
-            authorization, early_data: The values of every header of that name.
-            peer: Asks the peer source.
+            headers: Names and values as they came; only Authorization and Early-Data are looked at.
+            peer_of, request: How the peer source is asked, and about what.
 
         Raises:
             InvalidRequest, InvalidToken, Unavailable: see `authenticate`.
         """
         # A request can have the method WEBSOCKET; it must not pass for a handshake.
-        if method != WEBSOCKET and (method or WEBSOCKET, path) in self._exempt and _stripped(mount) == self._mount:
+        if self._exempt and (
+            method != WEBSOCKET and (method or WEBSOCKET, path) in self._exempt and _stripped(mount) == self._mount
+        ):
             return None
+        authorization: list[bytes] = []
         try:
-            # RFC 8470 §5.2: early data can be replayed by whoever recorded it, and proves no key.
-            if early_data:
-                raise TooEarly(Reason.EARLY_DATA, "the request came as TLS early data; proxies must keep 0-RTT off")
-            certificate = peer()
-            _refuse_token_in_query(query)
-            return _bearer_token(authorization), certificate
+            for name, value in headers:
+                # By its length first, because this is asked of every header of every request.
+                if len(name) == 13 and name.lower() == b"authorization":
+                    authorization.append(value)
+                elif len(name) == 10 and name.lower() == b"early-data":
+                    # RFC 8470 §5.2: early data can be replayed by whoever recorded it, and proves no key.
+                    raise TooEarly(Reason.EARLY_DATA, "the request came as TLS early data; proxies must keep 0-RTT off")
+            certificate = peer_of(request)
+            if query:
+                _refuse_token_in_query(query)
+            if len(authorization) > 1:
+                raise InvalidRequest(Reason.AUTHORIZATION_REPEATED, "there is more than one Authorization header")
+            # RFC 6750 §2.1: credentials = "Bearer" 1*SP b64token; the scheme in any case (RFC 9110 §11.1).
+            scheme, space, token = authorization[0].partition(b" ") if authorization else (b"", b"", b"")
+            if scheme not in self._schemes and scheme.lower() not in self._schemes:
+                raise InvalidToken(Reason.TOKEN_MISSING, "there is no Authorization header with the scheme Bearer")
+            token = token.strip(b" ")
+            if not space or not token or token.translate(None, _B64TOKEN):
+                raise InvalidRequest(
+                    Reason.AUTHORIZATION_MALFORMED,
+                    "what follows the scheme in Authorization is no token (RFC 6750 §2.1)",
+                )
+            return token, certificate
         except (InvalidRequest, InvalidToken, Unavailable) as error:
             self.report(error)
             raise
@@ -231,9 +253,9 @@ class ResourceServer:
             self._mount,
             path,
             query,
-            [value for name, value in fields if name.lower() == b"authorization"],
-            [value for name, value in fields if name.lower() == b"early-data"],
-            lambda: self.peer_source.from_request(fields, socket_peer=socket_peer, tls_peer=tls_peer),
+            fields,
+            lambda fields: self.peer_source.from_request(fields, socket_peer=socket_peer, tls_peer=tls_peer),
+            fields,
         )
 
 
@@ -241,24 +263,8 @@ def _stripped(mount: str) -> str:
     return mount.rstrip("/")
 
 
-def _bearer_token(authorization: Sequence[bytes]) -> bytes:
-    """RFC 6750 §2.1: credentials = "Bearer" 1*SP b64token; the scheme in any case (RFC 9110 §11.1)."""
-    if len(authorization) > 1:
-        raise InvalidRequest(Reason.AUTHORIZATION_REPEATED, "there is more than one Authorization header")
-    scheme, space, token = (authorization[0] if authorization else b"").partition(b" ")
-    if scheme.lower() != b"bearer":
-        raise InvalidToken(Reason.TOKEN_MISSING, "there is no Authorization header with the scheme Bearer")
-    token = token.strip(b" ")
-    if not space or not token or token.translate(None, _B64TOKEN):
-        raise InvalidRequest(
-            Reason.AUTHORIZATION_MALFORMED, "what follows the scheme Bearer is no token (RFC 6750 §2.1)"
-        )
-    return token
-
-
 def _refuse_token_in_query(query: bytes) -> None:
     # RFC 9700 §4.3.2, FAPI 2.0 §5.3.4: a token in a URL is in logs and histories already.
-    if query:
-        for pair in query.replace(b";", b"&").split(b"&"):
-            if unquote_to_bytes(pair.partition(b"=")[0]) == b"access_token":
-                raise InvalidRequest(Reason.TOKEN_IN_QUERY, "there is an access_token in the query")
+    for pair in query.replace(b";", b"&").split(b"&"):
+        if unquote_to_bytes(pair.partition(b"=")[0]) == b"access_token":
+            raise InvalidRequest(Reason.TOKEN_IN_QUERY, "there is an access_token in the query")

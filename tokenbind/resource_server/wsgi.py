@@ -22,6 +22,9 @@ App = Callable[[Environ, StartResponse], Iterable[bytes]]
 #: Where the `BoundToken` stands in the environ.
 TOKEN_KEY = "tokenbind.token"
 
+# At most one of each is there: servers have joined repeated headers with commas, which no token has in it.
+_HEADERS = (("HTTP_AUTHORIZATION", b"authorization"), ("HTTP_EARLY_DATA", b"early-data"))
+
 
 class BoundTokenMiddleware(Guarded[App]):
     """Lets a request through to *app* only with a token that is bound to its peer's certificate.
@@ -106,7 +109,7 @@ class _Start:
             self.refused = self.token.scope_refusal
             return lambda _data: None
         self.called = True
-        value = cache_control_to_add(value for name, value in headers if name.lower() == "cache-control")
+        value = cache_control_to_add([value for name, value in headers if name.lower() == "cache-control"])
         if value is not None:
             headers = [*headers, ("cache-control", value)]
         return self.start_response(status, headers, *([exc_info] if exc_info else []))
@@ -124,9 +127,9 @@ def authenticate(guard: ResourceServer, environ: Environ) -> BoundToken | None:
         _text(mount),
         _text(mount + environ.get("PATH_INFO", "")),
         environ.get("QUERY_STRING", "").encode("latin-1", "replace"),
-        _values(environ, "HTTP_AUTHORIZATION"),
-        _values(environ, "HTTP_EARLY_DATA"),
-        lambda: guard.peer_source.from_environ(environ),
+        [(name, environ[key].encode("latin-1", "replace")) for key, name in _HEADERS if key in environ],
+        guard.peer_source.from_environ,
+        environ,
     )
     return None if presented is None else guard.finish(guard.verifier.verify(*presented))
 
@@ -134,9 +137,3 @@ def authenticate(guard: ResourceServer, environ: Environ) -> BoundToken | None:
 def _text(native: str) -> str:
     # PEP 3333: text in the environ is bytes decoded as latin-1, whatever they mean.
     return native.encode("latin-1", "replace").decode("utf-8", "replace")
-
-
-def _values(environ: Environ, name: str) -> list[bytes]:
-    """At most one: servers have joined repeated headers with commas, which no token has in it."""
-    value = environ.get(name)
-    return [] if value is None else [value.encode("latin-1", "replace")]

@@ -18,6 +18,18 @@ __all__ = ["MemoryRevocation"]
 _PRUNE_EVERY = 256
 
 
+class _Entries:
+    """What is revoked of one issuer, and until when."""
+
+    __slots__ = ("clients", "subjects", "tokens")
+
+    def __init__(self) -> None:
+        # Tokens without a client or a subject are asked about, too, and are never found.
+        self.tokens: dict[str | None, float] = {}
+        self.clients: dict[str | None, float] = {}
+        self.subjects: dict[str | None, float] = {}
+
+
 class MemoryRevocation:
     """Revoked tokens, clients, subjects and certificates. Safe to use from several threads; gone with the process.
 
@@ -30,28 +42,29 @@ class MemoryRevocation:
     def __init__(self, *, issued_at_tolerance_seconds: float = 60, clock: Callable[[], float] = time) -> None:
         self._tolerance = issued_at_tolerance_seconds
         self._clock = clock
-        self._tokens: dict[tuple[str, str], float] = {}
-        self._clients: dict[tuple[str, str], float] = {}
-        self._subjects: dict[tuple[str, str], float] = {}
+        self._issuers: dict[str, _Entries] = {}
         self._thumbprints: set[str] = set()
         self._writing = Lock()
 
     def revoke_token(self, issuer: str, token_id: str, *, expires_at: datetime) -> None:
         """Refuse one token from now on; a day after *expires_at* (aware), past any leeway, the entry is dropped."""
-        self._extend(self._tokens, (issuer, token_id), seconds_of(expires_at, "expires_at=") + 86_400)
+        tokens = self._entries(issuer).tokens
+        self._extend(tokens, token_id, seconds_of(expires_at, "expires_at=") + 86_400)
         with self._writing:
-            if len(self._tokens) % _PRUNE_EVERY == 0:
+            if len(tokens) % _PRUNE_EVERY == 0:
                 now = self._clock()
-                for key in [key for key, until in self._tokens.items() if until < now]:
-                    del self._tokens[key]
+                for key in [key for key, until in tokens.items() if until < now]:
+                    del tokens[key]
 
     def revoke_client(self, issuer: str, client_id: str, *, issued_before: datetime) -> None:
         """Refuse the tokens that *issuer* gave to *client_id* before *issued_before* (aware)."""
-        self._extend(self._clients, (issuer, client_id), seconds_of(issued_before, "issued_before=") + self._tolerance)
+        until = seconds_of(issued_before, "issued_before=") + self._tolerance
+        self._extend(self._entries(issuer).clients, client_id, until)
 
     def revoke_subject(self, issuer: str, subject: str, *, issued_before: datetime) -> None:
         """Refuse the tokens that *issuer* gave for *subject* before *issued_before* (aware)."""
-        self._extend(self._subjects, (issuer, subject), seconds_of(issued_before, "issued_before=") + self._tolerance)
+        until = seconds_of(issued_before, "issued_before=") + self._tolerance
+        self._extend(self._entries(issuer).subjects, subject, until)
 
     def revoke_certificate(self, thumbprint: str) -> None:
         """Refuse every token that is bound to, or presented with, this certificate, of any issuer.
@@ -63,20 +76,24 @@ class MemoryRevocation:
 
     def check(self, token: RevocableToken, presented: str | None, /) -> None:
         """As in `Revocation.check`; this list is never unavailable."""
-        issuer = token.issuer
-        if self._tokens and (issuer, token.token_id) in self._tokens:
-            raise _revoked("token")
-        if self._clients and self._clients.get((issuer, token.client_id or ""), -1.0) >= token.issued_at:
-            raise _revoked("client")
-        if self._subjects and self._subjects.get((issuer, token.subject or ""), -1.0) >= token.issued_at:
-            raise _revoked("subject")
+        entries = self._issuers.get(token.issuer)
+        if entries is not None:
+            if token.token_id in entries.tokens:
+                raise _revoked("token")
+            if entries.clients.get(token.client_id, -1.0) >= token.issued_at:
+                raise _revoked("client")
+            if entries.subjects.get(token.subject, -1.0) >= token.issued_at:
+                raise _revoked("subject")
         if self._thumbprints and (
             presented in self._thumbprints
             or (token.confirmation is not None and token.confirmation.thumbprint in self._thumbprints)
         ):
             raise _revoked("certificate")
 
-    def _extend(self, entries: dict[tuple[str, str], float], key: tuple[str, str], until: float) -> None:
+    def _entries(self, issuer: str) -> _Entries:
+        return self._issuers.setdefault(issuer, _Entries())
+
+    def _extend(self, entries: dict[str | None, float], key: str, until: float) -> None:
         """Set the end of an entry, never to an earlier one: what is revoked stays revoked."""
         with self._writing:
             entries[key] = max(until, entries.get(key, until))

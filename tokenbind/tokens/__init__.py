@@ -4,8 +4,10 @@ from .bound_token import BoundToken
 from .issuer import TokenIssuer
 from .keys import KeySet, KeySource, VerificationKey
 from .profile import AccessTokenProfile
+from .protocol import Verifier, VerifierOptions
 from .signing_key import Signer, SigningKey
-from .verifier import TokenVerifier, Verifier, VerifierOptions
+from .verifier import TokenVerifier
+from .verifiers import TokenVerifiers
 
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "SigningKey",
     "TokenIssuer",
     "TokenVerifier",
+    "TokenVerifiers",
     "VerificationKey",
     "Verifier",
     "VerifierOptions",

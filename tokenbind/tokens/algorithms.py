@@ -12,7 +12,7 @@ from ..errors import ConfigurationError, InvalidToken, Reason
 
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric import ec
+    pass
 
 __all__ = [
     "ALGORITHMS",

@@ -8,9 +8,10 @@ lone surrogates, NaN and Infinity. Nothing here checks a signature.
 from __future__ import annotations
 
 from binascii import Error as Base64Error, a2b_base64, b2a_base64
-from json import JSONDecoder
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+from ..binding.strict_json import STRICT
 from ..errors import InvalidToken, Reason
 
 
@@ -174,24 +175,5 @@ def _refuse_lone_surrogates(value: object) -> None:
             _refuse_lone_surrogates(item)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # RFC 7519 §4: "The Claim Names within a JWT Claims Set MUST be unique". Two parsers would read two cnf as two.
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("duplicate member")
-    return members
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError("a number that no float can hold")
-    return number
-
-
 _TEXT_OR_ABSENT = (str, type(None))
-_scan_json = JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite).scan_once
+_scan_json: Callable[[str, int], tuple[Any, int]] = STRICT.scan_once  # type: ignore[attr-defined]

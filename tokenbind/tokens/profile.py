@@ -13,6 +13,9 @@ from .algorithms import DEFAULT_ALGORITHMS, canonical_algorithms
 __all__ = ["AccessTokenProfile"]
 
 _RFC9068_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+# OpenID Connect Core §2 and §3.3.2.11, and what issuers add to every token.
+_OF_ID_TOKENS = {"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "c_hash"}
+_OF_ANY_TOKEN = {"jti", "sid", "client_id"}
 
 
 class _Profile(NamedTuple):
@@ -36,7 +39,7 @@ class AccessTokenProfile(_Profile):
     must be there (RFC 9068 §2.2).
 
     ``AccessTokenProfile.KEYCLOAK``: Keycloak's own form, ``typ`` ``JWT`` or ``at+jwt``; the *claim* ``typ`` must be
-    ``Bearer``, which tells it from ID, refresh, offline and logout tokens. RS256 is permitted too.
+    ``Bearer``, which tells it from ID, refresh, offline, logout and DPoP tokens. RS256 is permitted too.
 
     ``AccessTokenProfile.ENTRA_ID`` and ``.ENTRA_ID_V1``: Microsoft's two versions (the API's registration says which
     one it gets: ``requestedAccessTokenVersion``). The claims that tell which client asked, and how it authenticated,
@@ -72,14 +75,14 @@ class AccessTokenProfile(_Profile):
         claim_values: Mapping[str, str] = MappingProxyType({}),
         refused_claims: Collection[str] = frozenset(),
         client_claim: str = "client_id",
-        token_id_claim: str = "jti",
+        token_id_claim: str = "jti",  # noqa: S107 - as S105
         scope_claim: str = "scope",
     ) -> Self:
         """
         Raises:
             ConfigurationError: if something is not what it must be, or if nothing tells an access token from an ID
-                token: a ``typ`` other than ``at+jwt`` needs `claim_values` or `refused_claims`, or a required claim
-                that is in access tokens only.
+                token: a ``typ`` other than ``at+jwt`` needs `refused_claims`, or in `claim_values` or
+                `required_claims` a claim that OpenID Connect does not have, as it has ``azp``.
         """
         for texts in (types, schemes, required_claims, refused_claims):
             if not isinstance(texts, Collection) or isinstance(texts, str) or not all(map(_is_text, texts)):
@@ -93,8 +96,8 @@ class AccessTokenProfile(_Profile):
             raise ConfigurationError('claim_values= takes names and texts, such as {"typ": "Bearer"}')
         if not all(_is_text(text) and text for text in (name, client_claim, token_id_claim, scope_claim)):
             raise ConfigurationError("name= and the names of claims must be strings that are not empty")
-        telling = frozenset(required_claims) - {"sub", "jti", "client_id"}
-        if not (_RFC9068_TYPES.issuperset(types) or claim_values or refused_claims or telling):
+        telling = {*required_claims, *claim_values} - _OF_ID_TOKENS - _OF_ANY_TOKEN
+        if not (_RFC9068_TYPES.issuperset(types) or refused_claims or telling):
             raise ConfigurationError(
                 "nothing in this profile tells an access token from an ID token: give claim_values= or refused_claims="
             )

@@ -1,9 +1,9 @@
 """`RemoteKeySet`: an issuer's published keys, kept up to date by a thread of their own.
 
 One thread does all fetching: it starts with the first token, fetches every `refresh_seconds`, and in between when a
-token names a key that is not known. A verification waits for it only when there are no keys at all, or, one caller at a
-time and once in `cooldown_seconds`, for an unknown key; everybody else is answered at once. What a fetch brings replaces
-what was known as a whole, so a key that the issuer has withdrawn is gone, from the verifiers' caches too.
+token names a key that is not known. A verification waits for it only when there are no keys at all, or, one caller at
+a time and once in `cooldown_seconds`, for an unknown key; everybody else is answered at once. What a fetch brings
+replaces what was known as a whole, so a key that the issuer has withdrawn is gone, from the verifiers' caches too.
 
 The age of the keys is measured by a clock that counts on while the machine is suspended, where there is one.
 """
@@ -17,11 +17,12 @@ import logging
 import os
 import threading
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 import weakref
 
 from ..errors import ConfigurationError, Reason, TokenBindError, Unavailable
+from .closing import Closing
+from .jwks_fetcher import jwks_fetcher
 from .keys import KeySet, read_jwks
 
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["RemoteKeySet"]
 
 _MAX_KEYS = 100
-_MAX_BYTES = 512 * 1024  # a hundred keys of RSA-4096 with a chain of certificates each
 _MAX_PAUSE_SECONDS = 30  # between attempts while the issuer is away
 
 _GRACE_SECONDS = 0.5
@@ -46,7 +46,7 @@ _now: Callable[[], float] = (
 )
 
 
-class RemoteKeySet:
+class RemoteKeySet(Closing):
     """The keys that an issuer publishes. A `KeySource`; share one between all verifiers of that issuer.
 
     What it does: fetches over verified TLS, without redirects, with bounds on size and time; takes at most 100 keys;
@@ -104,7 +104,7 @@ class RemoteKeySet:
                 raise ConfigurationError(f"{name}= must be a positive number of seconds")
         if max_stale_seconds < refresh_seconds:
             raise ConfigurationError("max_stale_seconds= must not be less than refresh_seconds=")
-        self._fetch = _fetcher(url, ca, timeout_seconds, proxy, discover, address, allowed_hosts)
+        self._fetch = jwks_fetcher(url, ca, timeout_seconds, proxy, discover, address, allowed_hosts)
         self._url, self._discover = url, discover
         self._refresh, self._max_stale = refresh_seconds, max_stale_seconds
         self._cooldown, self._timeout = cooldown_seconds, timeout_seconds
@@ -162,14 +162,6 @@ class RemoteKeySet:
         self._problem = "this key set was closed"
         self._wake.set()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     def describe(self) -> dict[str, Any]:
         """Where the keys come from, which there are, how old they are, and what went wrong last, as JSON."""
         keys = self._known[0]
@@ -199,9 +191,8 @@ class RemoteKeySet:
             if self._first_done or now < self._known[1]:
                 if not self._asked.done() or now - self._asked_at < self._cooldown:
                     return None
-                self._asked = _new_future()
+                self._asked, self._asked_at = _new_future(), now
             # Else there is no alternative to the first fetch, so everybody waits for it.
-            self._asked_at = now
             asked = self._asked
         self._start()
         self._wake.set()
@@ -274,18 +265,10 @@ def _new_future() -> Future[None]:
     return future
 
 
-def _fetcher(
-    url: str,
-    ca: Trust,
-    timeout_seconds: float,
-    proxy: str | None,
-    discover: bool,
-    address: str | None,
-    allowed_hosts: Collection[str],
-) -> Callable[[], dict[str, Any]]:
-    """A function that fetches the JWK Set. The CA file is read anew each time, because it is renewed too."""
-    raise NotImplementedError
+def _after_fork() -> None:
+    for keys in list(_alive):
+        keys._be_born()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch
-    os.register_at_fork(after_in_child=lambda: [keys._be_born() for keys in list(_alive)])
+    os.register_at_fork(after_in_child=_after_fork)

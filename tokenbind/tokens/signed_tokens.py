@@ -1,4 +1,4 @@
-"""`SignedTokens`: whether a token is the issuer's, and its claims are good. What is true of a token at every request."""
+"""`SignedTokens`: whether a token is the issuer's, and its claims are good: what stays true from request to request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .verified_cache import VerifiedCache
 __all__ = ["SignedTokens"]
 
 HEADERS_REMEMBERED = 64
-LONGEST_CACHED = 4096  # bytes: hashing a longer token would cost more than refusing it by its header
+LONGEST_CACHED = 4096  # bytes
 
 
 class _Generation:
@@ -72,23 +72,23 @@ class SignedTokens:
             InvalidToken: ``key_unknown`` if only newer keys could help; otherwise it is refused for good.
         """
         if type(token) is not bytes or len(token) > MAX_TOKEN_BYTES:
-            token = _as_bytes(token)
+            token = as_bytes(token)
         generation = self._generation
         if generation.keys is not keys:
             generation = self._turn(keys)
+        cache, identity = generation.cache, None
+        # What is longer than anything remembered is not hashed, only to be refused by its header.
+        if len(token) <= cache.longest:
+            identity = sha256(token).digest() if self.hashed else token
+            verified = cache.young.get(identity) or cache.get(identity)
+            if verified is not None:
+                return verified
         try:
             header, payload, signature = token.split(b".", 3)
         except ValueError:
             raise wrong_number_of_segments() from None
         known = generation.headers.get(header)
-        # Before the token is hashed, so that what can be refused by its header costs no more than that.
         key = known or self._key(header, keys)
-        identity = None
-        if len(token) <= self._longest_cached:
-            identity = sha256(token).digest() if self.hashed else token
-            verified = generation.cache.get(identity)
-            if verified is not None:
-                return verified
         check, read_claims = key.verify, self._read_claims
         payload, raw_signature = read_base64url_pair(payload, signature)
         check(raw_signature, token[: ~len(signature)])
@@ -98,8 +98,9 @@ class SignedTokens:
             if len(generation.headers) >= HEADERS_REMEMBERED:
                 generation.headers.clear()
             generation.headers[header] = key
-        if identity is not None and now < verified.expires_at:
-            generation.cache.put(identity, verified)
+        if len(token) <= self._longest_cached and now < verified.expires_at:
+            cache.put(identity or (sha256(token).digest() if self.hashed else token), verified)
+            cache.longest = max(cache.longest, len(token))
         return verified
 
     def _turn(self, keys: KeySet) -> _Generation:
@@ -134,7 +135,7 @@ class SignedTokens:
         return keys.find(header.kid, header.algorithm)
 
 
-def _as_bytes(token: object) -> bytes:
+def as_bytes(token: object) -> bytes:
     if type(token) is str and token.isascii():  # asked, because a UnicodeEncodeError would carry the token along
         token = token.encode()
     if type(token) is not bytes:

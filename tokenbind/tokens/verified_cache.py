@@ -1,8 +1,8 @@
 """Remembers which tokens were verified, so that a signature is checked once and not at every request.
 
 Private to one policy and one generation of keys: what it holds is true under these only. It holds successes, never a
-verdict on the binding, and it is asked with the whole token, or the SHA-256 of all of it, so that no two tokens share an
-entry (a key that was a prefix or a part of the token let strangers in elsewhere: CVE-2026-35030).
+verdict on the binding, and it is asked with the whole token, or the SHA-256 of all of it, so that no two tokens share
+an entry (a key that was a prefix or a part of the token let strangers in elsewhere: CVE-2026-35030).
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ class VerifiedCache:
     Nothing is locked: dict operations are atomic, and a race loses an entry at worst.
     """
 
-    __slots__ = ("_half", "_old", "_young")
+    __slots__ = ("_half", "_old", "longest", "young")
 
     def __init__(self, size: int) -> None:
         self._half = max(1, size // 2)
-        self._young: dict[bytes, VerifiedToken] = {}
+        #: Where an entry that was used lately is; `get` looks further.
+        self.young: dict[bytes, VerifiedToken] = {}
         self._old: dict[bytes, VerifiedToken] = {}
+        #: The length in bytes of the longest token that was put here, for those who ask.
+        self.longest = 0
 
     def get(self, key: bytes) -> VerifiedToken | None:
-        token = self._young.get(key)
+        token = self.young.get(key)
         if token is None:
             token = self._old.get(key)
             if token is not None:
@@ -35,6 +38,6 @@ class VerifiedCache:
         return token
 
     def put(self, key: bytes, token: VerifiedToken) -> None:
-        if len(self._young) >= self._half:
-            self._old, self._young = self._young, {}
-        self._young[key] = token
+        if len(self.young) >= self._half:
+            self._old, self.young = self.young, {}
+        self.young[key] = token

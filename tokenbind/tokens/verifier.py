@@ -5,68 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from copy import copy
 from time import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from ..binding import BindingPolicy, PeerCertificate, verify_binding
 from ..errors import ConfigurationError, InvalidToken, Reason, Unavailable
-from ..monitoring import Accepted, Monitor, Refused, emit
+from ..monitoring import Monitor
 from ..revocation import Revocation
 from .algorithms import canonical_algorithms
 from .bound_token import BoundToken, VerifiedToken
 from .claims import claims_policy, claims_reader, require_leeway
+from .closing import Closing
 from .keys import KeySet, KeySource
 from .profile import AccessTokenProfile
+from .protocol import VerifierOptions
 from .signed_tokens import SignedTokens
+from .verdicts import report_accepted, report_refused
 
 
 if TYPE_CHECKING:
     from ..transport.tls_context import Trust
 
-__all__ = ["TokenVerifier", "Verifier", "VerifierOptions"]
+__all__ = ["TokenVerifier"]
 
 _create: Any = object.__new__
 _CLEARED_BY_NEWS = (Reason.KEY_UNKNOWN, Reason.KEYS_UNAVAILABLE)
 
 
-class Verifier(Protocol):
-    """What a resource server asks of a verifier."""
-
-    @property
-    def monitor(self) -> Monitor | None:
-        """Who is told of verdicts."""
-
-    @property
-    def schemes(self) -> frozenset[str]:
-        """The Authorization schemes under which tokens may come, in lower case."""
-        ...
-
-    def verify(self, token: str | bytes, peer: PeerCertificate | None, /) -> BoundToken:
-        """As `TokenVerifier.verify`: a bound token, or InvalidToken, or Unavailable."""
-        ...
-
-    async def verify_async(self, token: str | bytes, peer: PeerCertificate | None, /) -> BoundToken:
-        """The same for asyncio, where nothing may block."""
-        ...
-
-
-class VerifierOptions(TypedDict, total=False):
-    """The keywords of `TokenVerifier` that have defaults."""
-
-    algorithms: Collection[str] | None
-    profile: AccessTokenProfile
-    binding: BindingPolicy
-    cache_size: int
-    cache_key: Literal["sha256", "token"]
-    revocation: Revocation | None
-    monitor: Monitor | None
-    clock: Callable[[], float]
-    max_lifetime_seconds: float
-    not_before_leeway_seconds: float
-    expiry_leeway_seconds: float
-
-
-class TokenVerifier:
+class TokenVerifier(Closing):
     """Verifies the certificate-bound JWT access tokens of one issuer. Safe to share between threads and tasks.
 
     What it does: the token's form, ``typ``, algorithm and signature; ``iss``, ``aud``, ``exp``, ``nbf``, ``iat`` and
@@ -279,14 +244,6 @@ class TokenVerifier:
         if self._closes_keys:
             self._keys.close()  # type: ignore[attr-defined]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _once_more(
         self,
         token: str | bytes,
@@ -302,7 +259,7 @@ class TokenVerifier:
                 return self._tokens.verified(token, self._keys.current(), now), now
             except (InvalidToken, Unavailable) as last:
                 error = last
-        self._report(error, None, peer)
+        report_refused(self._monitor, error, peer)
         raise error from None
 
     def _decide(self, token: VerifiedToken, peer: PeerCertificate | None, now: float) -> BoundToken:
@@ -312,43 +269,16 @@ class TokenVerifier:
             if not now < token.expires_at + self._expiry_leeway:
                 raise InvalidToken(Reason.TOKEN_EXPIRED, f"the token expired {now - token.expires_at:.0f} seconds ago")
             if self._revocation is not None:
-                self._revocation.check(token, None if peer is None else peer.thumbprint)
+                self._revocation.check(token, None if peer is None else peer._thumbprint)
             thumbprint, refusal = verify_binding(token.confirmation, peer, self._binding, now)
         except (InvalidToken, Unavailable) as error:
-            self._report(error, token, peer)
+            report_refused(self._monitor, error, peer, token)
             raise
         if self._monitor is not None:
-            source = None if peer is None else peer.source
-            emit(
-                self._monitor,
-                Accepted(token.issuer, token.client_id, token.subject, token.token_id, thumbprint, refusal, source),
-            )
+            report_accepted(self._monitor, token, peer, thumbprint, refusal)
         bound: BoundToken = _create(BoundToken)
         bound._token, bound._thumbprint, bound._binding_refusal, bound._scope_refusal = token, thumbprint, refusal, None
         return bound
-
-    def _report(
-        self,
-        error: InvalidToken | Unavailable,
-        token: VerifiedToken | None,
-        peer: PeerCertificate | None,
-    ) -> None:
-        if self._monitor is None:
-            return
-        event = Refused(
-            error.reason,
-            str(error),
-            error.reference,
-            error.status,
-            expected=getattr(error, "expected", None),
-            presented=getattr(error, "presented", None),
-            source=None if peer is None else peer.source,
-        )
-        if token is not None:
-            event = event._replace(
-                issuer=token.issuer, client_id=token.client_id, subject=token.subject, token_id=token.token_id
-            )
-        emit(self._monitor, event)
 
 
 def _require_policy(policy: object) -> None:
