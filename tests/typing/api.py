@@ -38,7 +38,7 @@ from tokenbind.resource_server import ResourceServer
 from tokenbind.resource_server.asgi import BoundTokenMiddleware as ASGIMiddleware
 from tokenbind.resource_server.wsgi import BoundTokenMiddleware as WSGIMiddleware
 from tokenbind.revocation import MemoryRevocation, RevocableToken, Revocation
-from tokenbind.tokens import KeySource, Signer, VerificationKey
+from tokenbind.tokens import KeySource, Signer
 
 
 UNTIL = datetime(2030, 1, 1, tzinfo=timezone.utc)

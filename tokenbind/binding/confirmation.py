@@ -60,18 +60,20 @@ class Confirmation(NamedTuple):
                 and is_thumbprint(thumbprint)
                 and (len(cnf) == 1 or _UNCHECKED_METHODS.isdisjoint(cnf))
             ):
-                return _new(cls, (thumbprint,))
+                confirmation: Confirmation = _new(cls, (thumbprint,))
+                return confirmation
         except (KeyError, TypeError):  # there is no such member, or it is not of the type that it must be
             pass
-        return _no_confirmation(claims)
+        _require_none(claims)
+        return None
 
     def to_cnf(self) -> dict[str, str]:
         """The value of a ``cnf`` claim."""
         return {X5T_S256: self.thumbprint}
 
 
-def _no_confirmation(claims: Mapping[str, object]) -> None:
-    """None if there is no ``cnf``; else why it is not one to be had."""
+def _require_none(claims: Mapping[str, object]) -> None:
+    """Pass if there is no ``cnf``; otherwise say what is wrong with it."""
     if "cnf" not in claims:
         return
     cnf = claims["cnf"]
@@ -174,7 +176,8 @@ def verify_binding(
     elif peer is None:
         refusal = InvalidToken(Reason.CERTIFICATE_MISSING, "the token is bound, and the peer sent no certificate")
     elif compare_digest(confirmation.thumbprint, peer._thumbprint):
-        return _new(VerifiedBinding, (confirmation.thumbprint, None))
+        verdict: VerifiedBinding = _new(VerifiedBinding, (confirmation.thumbprint, None))
+        return verdict
     else:
         refusal = InvalidToken(
             Reason.CERTIFICATE_MISMATCH,

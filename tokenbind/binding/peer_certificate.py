@@ -27,7 +27,7 @@ class PeerCertificate:
     business (RFC 8705 §6.2), so `chain_verified` is a note for those whose business they are.
     """
 
-    __slots__ = ("_chain", "_chain_verified", "_source", "_thumbprint", "_x509")
+    __slots__ = ("_chain", "_chain_verified", "_not_after", "_source", "_thumbprint", "_x509")
 
     def __init__(
         self, thumbprint: str, chain: tuple[bytes, ...], source: str, chain_verified: bool | None = None
@@ -124,9 +124,13 @@ class PeerCertificate:
             InvalidRequest: as for `x509`.
         """
         try:
-            return self.x509.not_valid_after_utc
-        except ValueError:
-            raise malformed("its notAfter is no date") from None
+            return self._not_after
+        except AttributeError:
+            try:
+                self._not_after: datetime = self.x509.not_valid_after_utc
+            except ValueError:
+                raise malformed("its notAfter is no date") from None
+            return self._not_after
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PeerCertificate):

@@ -5,7 +5,7 @@ from .issuer import TokenIssuer
 from .keys import KeySet, KeySource, VerificationKey
 from .profile import AccessTokenProfile
 from .protocol import Verifier, VerifierOptions
-from .signing_key import Signer, SigningKey
+from .signing_key import Signer, SigningKey, jws_signature
 from .verifier import TokenVerifier
 from .verifiers import TokenVerifiers
 
@@ -23,4 +23,5 @@ __all__ = [
     "VerificationKey",
     "Verifier",
     "VerifierOptions",
+    "jws_signature",
 ]

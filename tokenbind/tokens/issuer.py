@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from functools import lru_cache
 import json
 import os
 import re
 from time import time
 from typing import Any
 
-from ..binding import Confirmation, PeerCertificate
+from ..binding import PeerCertificate
 from ..binding.moments import seconds_of
 from ..errors import ConfigurationError, InvalidRequest, Reason
 from .compact import MAX_TOKEN_BYTES, base64url
-from .signing_key import Signer
+from .signing_key import Signer, checked_sign, published
 
 
 __all__ = ["TokenIssuer"]
 
 _RESERVED = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "cnf"})
+_STANDING_REMEMBERED = 512  # clients, with what they ask for
 _MAX_LIFETIME_SECONDS = 86_400  # what `TokenVerifier` takes by default
 # RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ), separated by one space.
 _is_scope = re.compile(r"[!#-\[\]-~]+").fullmatch
@@ -32,23 +34,39 @@ class TokenIssuer:
     Every token is bound: without a certificate there is an error, never an unbound token. It does NOT authenticate
     the client, nor decide which scopes and audiences it may have; that is the authorization server around it.
 
+    To change its key without a refused token: first publish the new one (*next_keys*), for as long as resource servers
+    take to fetch it; then sign with it, and publish the old one (*previous_keys*) until its last token has ended.
+
     Args:
         issuer: The ``iss`` of the tokens, an https URL (RFC 8414 §2).
-        key: Signs the tokens.
+        key: Signs the tokens: a `SigningKey`, or a `Signer` whose key is in a KMS, Vault or HSM. Such a one is asked
+            for one signature here, which is held against its public key.
+        previous_keys, next_keys: Published, and not signed with: signers, or public JWKs.
         clock: Seconds since the epoch.
 
     Raises:
-        ConfigurationError: if *issuer* is empty.
+        ConfigurationError: if *issuer* is empty, *key* does not sign what its public key verifies, or a key cannot be
+            published.
     """
 
-    def __init__(self, issuer: str, key: Signer, *, clock: Callable[[], float] = time) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        key: Signer,
+        *,
+        previous_keys: Collection[Signer | Mapping[str, str]] = (),
+        next_keys: Collection[Signer | Mapping[str, str]] = (),
+        clock: Callable[[], float] = time,
+    ) -> None:
         if not issuer or not isinstance(issuer, str):
             raise ConfigurationError("the issuer must be a URL, such as 'https://as.example'")
         self._issuer = issuer
-        self._key = key
+        self._sign = checked_sign(key)
+        self._jwks = published([key, *next_keys, *previous_keys])
         self._clock = clock
         header = {"alg": key.algorithm, "typ": "at+jwt", "kid": key.kid}
         self._header = base64url(_encode_json(header).encode()) + b"."
+        self._standing = lru_cache(_STANDING_REMEMBERED)(self._encode_standing)
 
     @property
     def issuer(self) -> str:
@@ -89,6 +107,7 @@ class TokenIssuer:
         Raises:
             InvalidRequest: ``certificate_missing``, ``certificate_incomplete`` or ``certificate_expired``.
             ConfigurationError: for any other argument that cannot be right.
+            Unavailable: ``signer_unavailable``, if the key is elsewhere, and cannot be used now.
         """
         return self._mint(peer, client_id, audience, subject, scope, lifetime, claims, unsafe_not_after)[0]
 
@@ -117,7 +136,7 @@ class TokenIssuer:
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public JWK Set, to be published for resource servers (RFC 7517 §5)."""
-        return {"keys": [self._key.public_jwk]}
+        return {"keys": [dict(jwk) for jwk in self._jwks]}
 
     def _mint(
         self,
@@ -136,52 +155,80 @@ class TokenIssuer:
             )
         now = int(self._clock())
         expires_at = _expires_at(peer, now, lifetime, unsafe_not_after)
-        audiences = _members(audience)
-        scopes = scope.split(" ") if scope and isinstance(scope, str) else _members(scope or ())
-        subject = client_id if subject is None else subject
+        try:
+            standing, scopes = self._standing(
+                client_id,
+                client_id if subject is None else subject,
+                audience if isinstance(audience, str) else _members(audience),
+                scope if isinstance(scope, str) else _members(scope or ()),
+            )
+        except TypeError:
+            raise _names_wrong() from None
+        further = _encode_claims(claims) if claims else ""
+        jti = base64url(os.urandom(16)).decode()
+        payload = f'{{{standing},"iat":{now},"exp":{expires_at},"jti":"{jti}","cnf":{{"x5t#S256":"{peer.thumbprint}"}}{further}}}'
+        message = self._header + base64url(payload.encode())
+        token = message + b"." + base64url(self._sign(message))
+        if len(token) > MAX_TOKEN_BYTES:
+            raise ConfigurationError(f"claims= make the token longer than {MAX_TOKEN_BYTES} bytes")
+        return token.decode(), expires_at - now, scopes
+
+    def _encode_standing(
+        self, client_id: str, subject: str, audience: str | tuple[Any, ...], scope: str | tuple[Any, ...]
+    ) -> tuple[str, str]:
+        """The members that a client's tokens have in common, as JSON without braces, and the scopes."""
+        audiences = [audience] if isinstance(audience, str) else [*audience]
+        scopes = (scope.split(" ") if scope else []) if isinstance(scope, str) else [*scope]
         if not audiences or not all(isinstance(text, str) and text for text in (client_id, subject, *audiences)):
-            raise ConfigurationError("client_id=, subject= and audience= must be strings that are not empty")
+            raise _names_wrong()
         if not all(isinstance(text, str) and _is_scope(text) for text in scopes):
             raise ConfigurationError("scope= must be printable ASCII scopes with single spaces between (RFC 6749 §3.3)")
-        if claims and not all(isinstance(name, str) for name in claims):
-            raise ConfigurationError("claims= must have names that are strings")
-        if claims and not _RESERVED.isdisjoint(claims):
-            taken = ", ".join(sorted(_RESERVED.intersection(claims)))
-            raise ConfigurationError(f"claims= must not have {taken}: the issuer alone decides on it")
-        body: dict[str, Any] = {
-            **(claims or {}),
+        members: dict[str, Any] = {
             "iss": self._issuer,
             "sub": subject,
             "client_id": client_id,
             "aud": audiences[0] if len(audiences) == 1 else audiences,
-            "iat": now,
-            "exp": expires_at,
-            "jti": base64url(os.urandom(16)).decode(),
-            "cnf": Confirmation.of(peer).to_cnf(),
         }
         if scopes:
-            body["scope"] = " ".join(scopes)
-        try:
-            payload = _encode_json(body).encode()
-        except (TypeError, ValueError, RecursionError):
-            raise ConfigurationError("claims= must be plain JSON values") from None
-        message = self._header + base64url(payload)
-        token = message + b"." + base64url(self._key.sign(message))
-        if len(token) > MAX_TOKEN_BYTES:
-            raise ConfigurationError(f"claims= make the token longer than {MAX_TOKEN_BYTES} bytes")
-        return token.decode(), expires_at - now, " ".join(scopes)
+            members["scope"] = " ".join(scopes)
+        return _encoded(members, "client_id=, subject=, audience= and scope="), " ".join(scopes)
 
 
-def _members(value: object) -> list[Any]:
-    """Those of a collection; a string is one by itself, and so is whatever is neither, to be refused by the caller."""
-    return list(value) if isinstance(value, Collection) and not isinstance(value, str) else [value]
+def _names_wrong() -> ConfigurationError:
+    return ConfigurationError("client_id=, subject= and audience= must be strings that are not empty")
+
+
+def _encode_claims(claims: Mapping[str, Any]) -> str:
+    """Further members, as JSON without braces, after a comma."""
+    for name in claims:
+        if not isinstance(name, str):
+            raise ConfigurationError("claims= must have names that are strings")
+    if not _RESERVED.isdisjoint(claims):
+        taken = ", ".join(sorted(_RESERVED.intersection(claims)))
+        raise ConfigurationError(f"claims= must not have {taken}: the issuer alone decides on it")
+    return f",{_encoded(dict(claims), 'claims=')}"
+
+
+def _encoded(members: dict[str, Any], name: str) -> str:
+    try:
+        text = _encode_json(members)[1:-1]
+        text.encode()  # a lone surrogate is a ValueError
+    except (TypeError, ValueError, RecursionError):
+        raise ConfigurationError(f"{name} must be plain JSON values") from None
+    return text
+
+
+def _members(value: object) -> tuple[Any, ...]:
+    """Those of a collection; whatever is none is one by itself, to be refused by the caller."""
+    members = tuple(value) if isinstance(value, Collection) else (value,)
+    return members if all(isinstance(member, str) for member in members) else (None,)
 
 
 def _expires_at(peer: PeerCertificate, now: int, lifetime: int, unsafe_not_after: datetime | None) -> int:
     """``exp``: a token must not outlive the certificate that proves it (RFC 8705 §6.3)."""
     if type(lifetime) is not int or not 0 < lifetime <= _MAX_LIFETIME_SECONDS:
         raise ConfigurationError(f"lifetime= is in whole seconds, from 1 to {_MAX_LIFETIME_SECONDS}")
-    if peer.der is not None:
+    if peer.chain:
         end = int(peer.not_after.timestamp())
     elif unsafe_not_after is not None:
         end = int(seconds_of(unsafe_not_after, "unsafe_not_after="))

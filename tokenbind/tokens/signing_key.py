@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, Reason, Unavailable
 from .algorithms import ALGORITHMS, algorithms_of, require_algorithm, require_sound_key, sign_function
 from .jwk import export_jwk, jwk_thumbprint
+from .keys import read_jwks
 
 
-__all__ = ["Signer", "SigningKey"]
+__all__ = ["Signer", "SigningKey", "checked_sign", "jws_signature", "published"]
 
+_TRIAL = b"tokenbind"
 _RSA_BITS = 2048  # of generated keys: the length that FAPI 2.0 asks for, and a third of the signing time of 3072
 _MAX_PASSWORD_BYTES = 1023  # of OpenSSL
 
 
 class Signer(Protocol):
-    """Whatever can sign for an issuer; `SigningKey` does, and so can a key that never leaves its hardware."""
+    """Whatever can sign for an issuer; `SigningKey` does, and so can a key that never leaves its KMS, Vault or HSM.
+
+    What `sign` raises becomes `Unavailable`. It is called on the thread that mints.
+    """
 
     @property
     def algorithm(self) -> str:
@@ -31,12 +36,12 @@ class Signer(Protocol):
 
     @property
     def public_jwk(self) -> dict[str, str]:
-        """The public key, to be published."""
+        """The public key as a JWK with ``kid``, to be published."""
         ...
 
     @property
     def sign(self) -> Callable[[bytes], bytes]:
-        """A function of the message that returns the JWS signature."""
+        """A function of the message that returns the JWS signature: for ECDSA r and s, not DER (`jws_signature`)."""
         ...
 
 
@@ -157,3 +162,71 @@ class SigningKey:
 
 def _encoded(text: str | bytes) -> bytes:
     return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+
+
+def jws_signature(der: bytes, algorithm: str) -> bytes:
+    """An ECDSA signature in DER, as KMS and HSM give it, in the form that JWS has: r and s (RFC 7518 §3.4).
+
+    Raises:
+        ConfigurationError: if *algorithm* is not of ECDSA, or *der* is not such a signature.
+    """
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+    size = require_algorithm(algorithm).size
+    try:
+        r, s = decode_dss_signature(der)
+        return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigurationError(f"this is not an {algorithm} signature in DER") from None
+
+
+def checked_sign(key: Signer) -> Callable[[bytes], bytes]:
+    """How *key* signs; of a key that is elsewhere it is tried once, and every failure becomes `Unavailable`.
+
+    Raises:
+        ConfigurationError: if it does not sign what its public key verifies.
+    """
+    sign = getattr(key, "sign", None)
+    if not callable(sign):
+        raise ConfigurationError("the key must be a SigningKey, or a Signer with algorithm, kid, public_jwk and sign")
+    if isinstance(key, SigningKey):
+        return key.sign
+    public, _ = read_jwks({"keys": [key.public_jwk]})
+    try:
+        signature = sign(_TRIAL)
+        public.find(key.kid, key.algorithm).verify(signature, _TRIAL)
+    except Exception as error:
+        raise ConfigurationError(
+            f"what the signer signs does not verify with its own public_jwk as {key.algorithm} "
+            f"({type(error).__name__}); for ECDSA it must be r and s, not DER: see tokenbind.tokens.jws_signature"
+        ) from error
+    size = len(signature)
+
+    def sign_elsewhere(message: bytes) -> bytes:
+        try:
+            signature = sign(message)
+        except Exception as error:
+            raise Unavailable(Reason.SIGNER_UNAVAILABLE, f"the signer failed: {type(error).__name__}") from error
+        if type(signature) is not bytes or len(signature) != size:
+            raise Unavailable(Reason.SIGNER_UNAVAILABLE, "the signer failed: it gave no signature")
+        return signature
+
+    return sign_elsewhere
+
+
+def published(keys: Sequence[Signer | Mapping[str, str]]) -> list[dict[str, str]]:
+    """The public JWKs of *keys*, each once.
+
+    Raises:
+        ConfigurationError: if one is private or broken, or if two cannot be told apart.
+    """
+    jwks: list[dict[str, str]] = []
+    for key in keys:
+        jwk = dict(key) if isinstance(key, Mapping) else dict(key.public_jwk)
+        if jwk not in jwks:
+            jwks.append(jwk)
+    if len(jwks) > 1 or not isinstance(keys[0], SigningKey):
+        _, problems = read_jwks({"keys": jwks})
+        if problems:
+            raise ConfigurationError(f"a key cannot be published: {problems[0]}")
+    return jwks

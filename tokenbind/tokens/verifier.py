@@ -252,8 +252,8 @@ class TokenVerifier(Closing):
         *,
         news: bool,
     ) -> tuple[VerifiedToken, float]:
-        """Verify it with the new keys, if there are any; otherwise *error* it is."""
-        if news:
+        """Verify it with the new keys, if there are any; otherwise *error* it is, or why there still are no keys."""
+        if news or isinstance(error, Unavailable):
             now = self._clock()
             try:
                 return self._tokens.verified(token, self._keys.current(), now), now
