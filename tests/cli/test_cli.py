@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 import pytest
 
 from tokenbind.cli import main
+from tokenbind.testing import BindingKit
 
 
 @pytest.fixture
@@ -217,6 +218,40 @@ def test_verify_takes_the_token_from_standard_input(run, files, token, monkeypat
     """Where no process list shows it."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(token.encode() + b"\n")))
     assert 0 == run(*VERIFY, "--cert", "client.pem", "-")[0]
+
+
+def test_verify_fetches_the_keys(run, files, tokenbind_kit, tokenbind_server, tokenbind_stranger):
+    """Without --jwks they come from where the issuer's metadata says; an issuer that is away is 2, not "refused"."""
+    served = {}
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [json.dumps(served[environ["PATH_INFO"]]).encode()]
+
+    server = tokenbind_server(app, interface="wsgi")
+    kit = BindingKit(issuer=server.url)
+    served["/.well-known/oauth-authorization-server"] = {"issuer": server.url, "jwks_uri": f"{server.url}/jwks"}
+    served["/jwks"] = kit.issuer.jwks()
+    (files / "ca.pem").write_bytes(tokenbind_kit.ca_pem)
+    kit.client("fetching").write(files)
+    arguments = ["verify", kit.mint(kit.client("fetching")), "--issuer", server.url, "--audience", kit.audience]
+
+    assert 0 == run(*arguments, "--ca", "ca.pem", "--cert", "fetching.pem")[0]
+    assert "certificate_mismatch" in run(*arguments, "--ca", "ca.pem", "--cert", "stranger.pem")[1]
+    status, _, why = run(*arguments, "--cert", "fetching.pem")
+    assert (2, True) == (status, "the issuer's keys are not known" in why)
+
+
+def test_verify_takes_a_profile(run, files, token, tokenbind_kit, tokenbind_client):
+    """A token of Keycloak's is one under its own profile alone."""
+    claims = tokenbind_kit.claims(tokenbind_client, typ="Bearer", azp="client")
+    foreign = tokenbind_kit.sign(claims, header={"typ": "JWT"})
+    (files / "jwks.json").write_text(json.dumps(tokenbind_kit.issuer.jwks()))
+    arguments = [*VERIFY, foreign, "--cert", "client.pem"]
+
+    assert 0 == run(*arguments, "--profile", "keycloak")[0]
+    assert "token_type_refused" in run(*arguments)[1]
+    assert "token_type_refused" in run(*arguments, "--profile", "entra-id", "--algorithm", "ES256")[1]
 
 
 def test_verify_follows_algorithm_and_binding(run, files, token, tokenbind_kit, tokenbind_client):

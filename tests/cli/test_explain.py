@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 import pytest
 
 from tokenbind.binding.confirmation import _UNCHECKED_METHODS
-from tokenbind.cli.causes import _METHODS
+from tokenbind.cli.explanation.causes import _METHODS
 
 
 X5T = "x5t#S256"

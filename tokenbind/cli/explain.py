@@ -20,14 +20,23 @@ from ..binding.moments import seconds_of
 from ..errors import ConfigurationError, InvalidToken
 from ..tokens import AccessTokenProfile, KeySet, TokenVerifier
 from ..tokens.algorithms import canonical_algorithms
-from .causes import binding_causes, named_value
-from .findings import Finding, bounded
-from .known_certificates import HASHES, KnownCertificate, known_certificates
-from .lenient_token import LenientToken, read_token
+from .explanation import (
+    HASHES,
+    PROFILES,
+    Expected,
+    Finding,
+    KnownCertificate,
+    LenientToken,
+    binding_causes,
+    bounded,
+    certificate_findings,
+    known_certificates,
+    named_value,
+    read_token,
+    readings,
+    token_findings,
+)
 from .output import certificate_of, print_facts, print_json, printable, read_bytes, read_jwks
-from .spellings import readings
-from .token_findings import Expected, certificate_findings, token_findings
-from .token_kinds import PROFILES
 
 
 _WIDTH = 118

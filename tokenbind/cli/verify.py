@@ -10,8 +10,8 @@ from typing import Any
 
 from ..binding import BindingPolicy
 from ..errors import InvalidToken
-from ..tokens import KeySet, TokenVerifier
-from ..tokens.algorithms import DEFAULT_ALGORITHMS
+from ..tokens import AccessTokenProfile, KeySet, TokenVerifier, VerifierOptions
+from .explanation import PROFILES
 from .output import print_facts, print_json, read_bytes, read_certificate, read_jwks
 
 
@@ -20,26 +20,24 @@ _BINDING = {"required": BindingPolicy.REQUIRED, "when-present": BindingPolicy.WH
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("token", help="the token; - for standard input, which keeps it out of the process list")
-    parser.add_argument("--jwks", required=True, metavar="FILE", help="the issuer's JWK Set")
+    parser.add_argument(
+        "--jwks", metavar="FILE", help="the issuer's JWK Set; default: fetched, by the issuer's metadata"
+    )
+    parser.add_argument("--ca", metavar="FILE", help="who vouches for the issuer's server; default: the system's CAs")
     parser.add_argument("--issuer", required=True, metavar="URL", help="the exact iss")
     parser.add_argument("--audience", required=True, help="what this resource server is called in aud")
     parser.add_argument("--cert", metavar="FILE", help="the peer's certificate; default: the peer has none")
-    parser.add_argument("--algorithm", action="append", help=f"default: {', '.join(DEFAULT_ALGORITHMS)}")
+    parser.add_argument("--algorithm", action="append", help="default: those of the profile")
+    parser.add_argument("--profile", choices=tuple(PROFILES), default="rfc9068", help="default: rfc9068")
     parser.add_argument("--binding", choices=tuple(_BINDING), default="required", help="default: required")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    verifier = TokenVerifier(
-        issuer=arguments.issuer,
-        audience=arguments.audience,
-        keys=KeySet.from_jwks(read_jwks(arguments.jwks)),
-        algorithms=tuple(arguments.algorithm or DEFAULT_ALGORITHMS),
-        binding=_BINDING[arguments.binding],
-    )
     token = (read_bytes("-").decode("latin-1") if arguments.token == "-" else arguments.token).strip()
     peer = read_certificate(arguments.cert) if arguments.cert else None
     try:
-        bound = verifier.verify(token, peer)
+        with _verifier(arguments) as verifier:
+            bound = verifier.verify(token, peer)
     except InvalidToken as error:
         facts: dict[str, Any] = {"verified": False, "reason": error.reason, "detail": str(error)}
         if error.expected:
@@ -61,6 +59,20 @@ def run(arguments: argparse.Namespace) -> int:
             }
         )
     return 0
+
+
+def _verifier(arguments: argparse.Namespace) -> TokenVerifier:
+    issuer, audience = arguments.issuer, arguments.audience
+    options: VerifierOptions = {
+        "algorithms": tuple(arguments.algorithm) if arguments.algorithm else None,
+        "profile": getattr(AccessTokenProfile, PROFILES[arguments.profile]),
+        "binding": _BINDING[arguments.binding],
+    }
+    if arguments.jwks:
+        return TokenVerifier(
+            issuer=issuer, audience=audience, keys=KeySet.from_jwks(read_jwks(arguments.jwks)), **options
+        )
+    return TokenVerifier.from_issuer(issuer, audience=audience, ca=arguments.ca, **options)
 
 
 def _without(facts: dict[str, Any]) -> dict[str, Any]:

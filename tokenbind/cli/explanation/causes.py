@@ -12,8 +12,8 @@ from datetime import datetime, timezone
 import re
 from typing import Any
 
-from ..binding import BindingPolicy, Confirmation, verify_binding
-from ..errors import InvalidToken
+from ...binding import BindingPolicy, Confirmation, verify_binding
+from ...errors import InvalidToken
 from .findings import Finding, sentence, shown
 from .known_certificates import HASHES, KnownCertificate, wrong_hash
 from .spellings import Reading, readings

@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import Any
 from urllib.parse import quote
 
-from ..binding import PeerCertificate
+from ...binding import PeerCertificate
 from .findings import Finding, bounded
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..tokens import AccessTokenProfile
+from ...tokens import AccessTokenProfile
 from .findings import Finding, shown
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ..errors import InvalidToken, Reason
-from ..tokens import AccessTokenProfile, KeySet
-from ..tokens.algorithms import ALGORITHMS
-from ..tokens.compact import read_base64url
+from ...errors import InvalidToken, Reason
+from ...tokens import AccessTokenProfile, KeySet
+from ...tokens.algorithms import ALGORITHMS
+from ...tokens.compact import read_base64url
 from .findings import Finding, shown
 from .known_certificates import KnownCertificate
 from .lenient_token import LenientToken

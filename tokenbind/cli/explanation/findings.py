@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..errors import TokenBindError
+from ...errors import TokenBindError
 
 
 __all__ = ["Finding", "bounded", "sentence", "shown"]

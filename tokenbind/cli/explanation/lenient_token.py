@@ -11,8 +11,8 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from ..errors import InvalidToken
-from ..tokens.compact import read_base64url, read_compact, read_json_object
+from ...errors import InvalidToken
+from ...tokens.compact import read_base64url, read_compact, read_json_object
 from .findings import Finding, sentence
 
 
