@@ -12,6 +12,7 @@
 from contextlib import ExitStack, chdir
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from inspect import signature
+import json
 import os
 from pathlib import Path
 from queue import Empty, Queue
@@ -26,6 +27,7 @@ from sybil import Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.myst import CodeBlockParser
 
+from tokenbind import TokenIssuer
 from tokenbind.testing import BindingKit, MutualTLSServer
 
 
@@ -144,6 +146,11 @@ def open_readme(namespace):
     client.write(".")
     Path("ca.pem").write_bytes(kit.ca_pem)
     clients = {"billing": {"x5t#S256": client.thumbprint, "scope": "invoices:read"}}
+    published = {}
+
+    def issuer_of_the_readme(environ, start_response):
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(published[environ["PATH_INFO"]]).encode()]
 
     async def my_api(_scope, _receive, send):
         headers = [(b"content-type", b"application/json")]
@@ -153,9 +160,16 @@ def open_readme(namespace):
     async def app_of_the_readme(scope, receive, send):
         await namespace["app"](scope, receive, send)
 
-    endpoint = stack.enter_context(MutualTLSServer(create_app(kit.issuer, kit.audience, clients), kit))
+    metadata = stack.enter_context(MutualTLSServer(issuer_of_the_readme, kit, interface="wsgi"))
+    issuer = TokenIssuer(metadata.url, kit.key)
+    published["/.well-known/oauth-authorization-server"] = {
+        "issuer": issuer.issuer,
+        "jwks_uri": f"{issuer.issuer}/jwks",
+    }
+    published["/jwks"] = issuer.jwks()
+    endpoint = stack.enter_context(MutualTLSServer(create_app(issuer, kit.audience, clients), kit))
     api = stack.enter_context(MutualTLSServer(app_of_the_readme, kit))
-    namespace |= {"jwks": kit.issuer.jwks(), "app": my_api, "my_api": my_api}
+    namespace |= {"issuer": issuer.issuer, "app": my_api, "my_api": my_api}
     namespace |= {"token_endpoint": f"{endpoint.url}/token", "api": api.url}
 
 

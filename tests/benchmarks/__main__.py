@@ -25,7 +25,7 @@ from publishing import publish
 from remembering import memory_samples
 from report import rows_of, table
 from serving import server_samples
-from verifying import CACHE_KINDS, cache_cases, refusal_cases, verify_cases
+from verifying import cache_cases, refusal_cases, verify_cases
 from workload import Workload
 
 
@@ -70,8 +70,6 @@ def main() -> None:
 def _missing() -> dict[str, str]:
     """What rows need and is not here, and why."""
     missing = {name: "it is not installed" for name in ("joserfc", "uvicorn") if not find_spec(name)}
-    if len(CACHE_KINDS) == 1:
-        missing["cache_key="] = "this TokenVerifier has no such keyword"
     if not Path("/proc/self/statm").exists():
         missing["/proc/self/statm"] = "this is no Linux"
     return missing

@@ -28,7 +28,7 @@ __all__ = ["server_samples"]
 _CONNECTIONS = 32
 _BATCHES = 12  # of one request on each connection, for each path and round
 _END = b";"  # of every body
-_PATHS = ("/none", "/by-hand", "/uncached", "/cached")
+_PATHS = ("/none", "/by-hand", "/uncached", "/cached", "/cached-by-token")
 
 
 def server_samples(*, rounds: int) -> Samples:
@@ -164,6 +164,7 @@ def _app(workload: Workload) -> Any:
         "/by-hand": by_hand,
         "/uncached": BoundTokenMiddleware(none, workload.verifier(cache_size=0)),
         "/cached": BoundTokenMiddleware(none, workload.verifier()),
+        "/cached-by-token": BoundTokenMiddleware(none, workload.verifier(cache_key="token")),
     }
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

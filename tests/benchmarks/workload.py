@@ -56,6 +56,6 @@ class Workload:
         return Case(function, self._presented(certificate, tokens))
 
     def _presented(self, certificate: object, tokens: int) -> Iterator[tuple[bytes, object]]:
-        """The tokens in turn, each time as a new object, as if just received, and the certificate."""
+        """The tokens in turn, and the certificate; bytes are new objects each time, as if just received."""
         for token in cycle(self.tokens[:tokens]):
-            yield bytes(bytearray(token)), certificate
+            yield bytes(bytearray(token)), bytes(bytearray(certificate)) if type(certificate) is bytes else certificate

@@ -251,7 +251,7 @@ def test_verify_takes_a_profile(run, files, token, tokenbind_kit, tokenbind_clie
 
     assert 0 == run(*arguments, "--profile", "keycloak")[0]
     assert "token_type_refused" in run(*arguments)[1]
-    assert "token_type_refused" in run(*arguments, "--profile", "entra-id", "--algorithm", "ES256")[1]
+    assert "claim_missing" in run(*arguments, "--profile", "entra-id", "--algorithm", "ES256")[1]
 
 
 def test_verify_follows_algorithm_and_binding(run, files, token, tokenbind_kit, tokenbind_client):

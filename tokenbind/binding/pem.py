@@ -27,8 +27,8 @@ def malformed(why: str) -> InvalidRequest:
 
 
 @lru_cache
-def _beginning(size: int) -> bytes | tuple[()]:
-    """How the DER of a certificate begins that has *size* bytes in all.
+def beginning_of_der(size: int) -> bytes | tuple[()]:
+    """How the DER of a certificate begins that has *size* bytes in all; it is all that is looked at.
 
     RFC 5280 §4.1: Certificate ::= SEQUENCE { tbsCertificate SEQUENCE ..., so 0x30, a length, 0x30. Trailing bytes would
     give one certificate many thumbprints. The length has two bytes; that of a tiny certificate has one.
@@ -46,7 +46,7 @@ def require_der(der: object) -> None:
     Raises:
         InvalidRequest: ``certificate_malformed``.
     """
-    if type(der) is bytes and der.startswith(_beginning(len(der))):
+    if type(der) is bytes and der.startswith(beginning_of_der(len(der))):
         return
     if type(der) is not bytes:
         raise malformed("DER is needed as bytes, PEM as str")

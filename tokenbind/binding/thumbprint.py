@@ -15,7 +15,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from ..errors import InvalidRequest, Reason
-from .pem import read_certificates, require_der
+from .pem import beginning_of_der, read_certificates, require_der
 
 
 __all__ = ["parse_thumbprint", "thumbprint"]
@@ -51,9 +51,10 @@ def thumbprint(certificate: bytes | str) -> str:
     Raises:
         InvalidRequest: ``certificate_malformed``, if it is neither.
     """
-    if isinstance(certificate, str):
+    if type(certificate) is not bytes:
         return thumbprint_of_der(read_certificates(certificate)[0])
-    require_der(certificate)
+    if not certificate.startswith(beginning_of_der(len(certificate))):
+        require_der(certificate)  # which says what it is instead
     return b2a_base64(sha256(certificate).digest(), newline=False).translate(_URL_ALPHABET, b"=").decode()
 
 

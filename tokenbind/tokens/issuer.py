@@ -13,6 +13,7 @@ from typing import Any
 
 from ..binding import PeerCertificate
 from ..binding.moments import seconds_of
+from ..binding.thumbprint import X5T_S256
 from ..errors import ConfigurationError, InvalidRequest, Reason
 from .compact import MAX_TOKEN_BYTES, base64url
 from .signing_key import Signer, checked_sign, published
@@ -166,7 +167,8 @@ class TokenIssuer:
             raise _names_wrong() from None
         further = _encode_claims(claims) if claims else ""
         jti = base64url(os.urandom(16)).decode()
-        payload = f'{{{standing},"iat":{now},"exp":{expires_at},"jti":"{jti}","cnf":{{"x5t#S256":"{peer.thumbprint}"}}{further}}}'
+        cnf = f'{{"{X5T_S256}":"{peer.thumbprint}"}}'
+        payload = f'{{{standing},"iat":{now},"exp":{expires_at},"jti":"{jti}","cnf":{cnf}{further}}}'
         message = self._header + base64url(payload.encode())
         token = message + b"." + base64url(self._sign(message))
         if len(token) > MAX_TOKEN_BYTES:

@@ -194,8 +194,8 @@ class RemoteKeySet(Closing):
                 self._asked, self._asked_at = _new_future(), now
             # Else there is no alternative to the first fetch, so everybody waits for it.
             asked = self._asked
+        self._wake.set()  # before the thread's first look, or it would fetch twice
         self._start()
-        self._wake.set()
         return asked
 
     def _start(self) -> None:
