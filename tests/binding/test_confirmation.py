@@ -1,5 +1,8 @@
 """The ``cnf`` claim: read strictly, and written as it is read (RFC 7800, RFC 8705 §3.1)."""
 
+import copy
+import pickle
+
 from hypothesis import given, strategies as st
 import pytest
 
@@ -38,7 +41,8 @@ def test_equality_hash_and_repr(appendix_a):
     assert hash(one) == hash(same)
     assert one != other
     assert one != appendix_a.thumbprint
-    assert f"Confirmation(thumbprint={appendix_a.thumbprint!r})" == repr(one)
+    assert f"<Confirmation x5t#S256={appendix_a.thumbprint}>" == repr(one)
+    assert one == pickle.loads(pickle.dumps(one)) == copy.deepcopy(one)
     with pytest.raises(AttributeError):
         one.thumbprint = other.thumbprint
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ..errors import InvalidToken, Reason
 from .moments import seconds_of
@@ -22,19 +22,32 @@ __all__ = ["BindingPolicy", "Confirmation", "VerifiedBinding", "verify_binding"]
 # a DPoP one (RFC 9449 §7.2), is never accepted on the strength of the first alone.
 _UNCHECKED_METHODS = frozenset({"jkt", "jwk", "jwe", "jku", "kid"})
 
-_new: Any = tuple.__new__  # a NamedTuple's own constructor takes twice as long
+_REMEMBERED = 512
 
 
-class Confirmation(NamedTuple):
+class Confirmation:
     """What a token says about its holder: the thumbprint of the one certificate it is bound to (RFC 8705 §3.1).
-
-    Use `of` or `from_claims`; the constructor checks nothing.
 
     Attributes:
         thumbprint: The thumbprint that the token names; NOT proven until `verify_binding` has returned.
     """
 
+    __slots__ = ("_verified", "thumbprint")
+
     thumbprint: str
+    _verified: VerifiedBinding
+
+    def __init__(self, thumbprint: str) -> None:
+        """Not public: use `of` or `from_claims`."""
+        # A property would be a function call, at every request.
+        object.__setattr__(self, "thumbprint", thumbprint)
+        object.__setattr__(self, "_verified", VerifiedBinding(thumbprint, None))
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a Confirmation does not change")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Confirmation, (self.thumbprint,)
 
     @classmethod
     def of(cls, peer: PeerCertificate) -> Confirmation:
@@ -54,13 +67,8 @@ class Confirmation(NamedTuple):
         """
         try:
             cnf = claims["cnf"]
-            thumbprint = cnf[X5T_S256]
-            if (
-                type(thumbprint) is str
-                and is_thumbprint(thumbprint)
-                and (len(cnf) == 1 or _UNCHECKED_METHODS.isdisjoint(cnf))
-            ):
-                confirmation: Confirmation = _new(cls, (thumbprint,))
+            confirmation = _KNOWN[cnf[X5T_S256]]
+            if len(cnf) == 1 or _UNCHECKED_METHODS.isdisjoint(cnf):
                 return confirmation
         except (KeyError, TypeError):  # there is no such member, or it is not of the type that it must be
             pass
@@ -70,6 +78,15 @@ class Confirmation(NamedTuple):
     def to_cnf(self) -> dict[str, str]:
         """The value of a ``cnf`` claim."""
         return {X5T_S256: self.thumbprint}
+
+    def __eq__(self, other: object) -> bool:
+        return self.thumbprint == other.thumbprint if isinstance(other, Confirmation) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.thumbprint)
+
+    def __repr__(self) -> str:
+        return f"<Confirmation {X5T_S256}={self.thumbprint}>"
 
 
 def _require_none(claims: Mapping[str, object]) -> None:
@@ -89,6 +106,21 @@ def _require_none(claims: Mapping[str, object]) -> None:
             "cnf must hold x5t#S256 as 43 base64url characters without padding (RFC 8705 §3.1)",
         )
     raise InvalidToken(Reason.CONFIRMATION_UNSUPPORTED, "cnf has no x5t#S256 (RFC 8705 §3.1)")
+
+
+class _Confirmations(dict[str, Confirmation]):
+    """Confirmations by their thumbprint: the few clients of a service come again and again. KeyError if it is none."""
+
+    def __missing__(self, thumbprint: str) -> Confirmation:
+        if type(thumbprint) is not str or not is_thumbprint(thumbprint):
+            raise KeyError
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        confirmation = self[thumbprint] = Confirmation(thumbprint)
+        return confirmation
+
+
+_KNOWN = _Confirmations()
 
 
 class VerifiedBinding(NamedTuple):
@@ -176,8 +208,7 @@ def verify_binding(
     elif peer is None:
         refusal = InvalidToken(Reason.CERTIFICATE_MISSING, "the token is bound, and the peer sent no certificate")
     elif compare_digest(confirmation.thumbprint, peer._thumbprint):
-        verdict: VerifiedBinding = _new(VerifiedBinding, (confirmation.thumbprint, None))
-        return verdict
+        return confirmation._verified
     else:
         refusal = InvalidToken(
             Reason.CERTIFICATE_MISMATCH,

@@ -11,7 +11,6 @@ to every SHA-256. Only a last character whose two spare bits are zero can come f
 from __future__ import annotations
 
 from binascii import b2a_base64
-from functools import lru_cache
 from hashlib import sha256
 
 from ..errors import InvalidRequest, Reason
@@ -27,7 +26,6 @@ _CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_
 _LAST_CHARACTERS = "AEIMQUYcgkosw048"
 
 
-@lru_cache(512)  # the few clients of a service come again and again
 def is_thumbprint(text: str) -> bool:
     """Whether *text* is spelled as a thumbprint is. A regular expression takes three times as long."""
     # Every character that is not ASCII is two bytes or more, none of which is permitted.

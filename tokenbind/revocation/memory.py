@@ -80,15 +80,16 @@ class MemoryRevocation:
         if entries is not None:
             if token.token_id in entries.tokens:
                 raise _revoked("token")
-            if entries.clients.get(token.client_id, -1.0) >= token.issued_at:
+            client_id, subject = token.client_id, token.subject
+            if client_id in entries.clients and entries.clients[client_id] >= token.issued_at:
                 raise _revoked("client")
-            if entries.subjects.get(token.subject, -1.0) >= token.issued_at:
+            if subject in entries.subjects and entries.subjects[subject] >= token.issued_at:
                 raise _revoked("subject")
-        if self._thumbprints and (
-            presented in self._thumbprints
-            or (token.confirmation is not None and token.confirmation.thumbprint in self._thumbprints)
-        ):
-            raise _revoked("certificate")
+        thumbprints = self._thumbprints
+        if thumbprints:
+            confirmation = token.confirmation
+            if presented in thumbprints or (confirmation is not None and confirmation.thumbprint in thumbprints):
+                raise _revoked("certificate")
 
     def _entries(self, issuer: str) -> _Entries:
         return self._issuers.setdefault(issuer, _Entries())

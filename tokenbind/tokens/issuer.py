@@ -16,7 +16,7 @@ from ..binding.moments import seconds_of
 from ..binding.thumbprint import X5T_S256
 from ..errors import ConfigurationError, InvalidRequest, Reason
 from .compact import MAX_TOKEN_BYTES, base64url
-from .signing_key import Signer, checked_sign, published
+from .signing_key import KnownSigner, Signer, checked_sign, known_signer, plain_public_jwk, publishable
 
 
 __all__ = ["TokenIssuer"]
@@ -62,10 +62,11 @@ class TokenIssuer:
         if not issuer or not isinstance(issuer, str):
             raise ConfigurationError("the issuer must be a URL, such as 'https://as.example'")
         self._issuer = issuer
-        self._sign = checked_sign(key)
-        self._jwks = published([key, *next_keys, *previous_keys])
+        known = known_signer(key)
+        self._sign = checked_sign(key, known)
+        self._jwks = _published(known, next_keys, previous_keys)
         self._clock = clock
-        header = {"alg": key.algorithm, "typ": "at+jwt", "kid": key.kid}
+        header = {"alg": known.algorithm, "typ": "at+jwt", "kid": known.kid}
         self._header = base64url(_encode_json(header).encode()) + b"."
         self._standing = lru_cache(_STANDING_REMEMBERED)(self._encode_standing)
 
@@ -136,8 +137,12 @@ class TokenIssuer:
         return {**response, "scope": scopes} if scopes else response
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public JWK Set, to be published for resource servers (RFC 7517 §5)."""
-        return {"keys": [dict(jwk) for jwk in self._jwks]}
+        """The public JWK Set, to be published for resource servers (RFC 7517 §5); a new one each time.
+
+        The key that signs comes first, then the next and the previous ones.
+        """
+        jwks: dict[str, list[dict[str, str]]] = json.loads(self._jwks)
+        return jwks
 
     def _mint(
         self,
@@ -196,12 +201,37 @@ class TokenIssuer:
         return _encoded(members, "client_id=, subject=, audience= and scope="), " ".join(scopes)
 
 
+def _published(
+    known: KnownSigner,
+    next_keys: Collection[Signer | Mapping[str, str]],
+    previous_keys: Collection[Signer | Mapping[str, str]],
+) -> str:
+    """The JWK Set of all these keys, each once, as JSON: nobody can change it."""
+    jwks = [known.jwk]
+    try:
+        others = [*next_keys, *previous_keys]
+    except TypeError:
+        raise ConfigurationError("next_keys= and previous_keys= take lists of signers and public JWKs") from None
+    for key in others:
+        if isinstance(key, Mapping):
+            jwk = plain_public_jwk(key)
+            publishable([jwk])  # by itself too: of a set, the members that are of no use are left out
+        else:
+            jwk = known_signer(key).jwk
+        if jwk not in jwks:
+            jwks.append(jwk)
+    publishable(jwks)
+    return json.dumps({"keys": jwks})
+
+
 def _names_wrong() -> ConfigurationError:
     return ConfigurationError("client_id=, subject= and audience= must be strings that are not empty")
 
 
 def _encode_claims(claims: Mapping[str, Any]) -> str:
     """Further members, as JSON without braces, after a comma."""
+    if not isinstance(claims, Mapping):
+        raise ConfigurationError("claims= must be a mapping of names to plain JSON values")
     for name in claims:
         if not isinstance(name, str):
             raise ConfigurationError("claims= must have names that are strings")

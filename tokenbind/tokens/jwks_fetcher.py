@@ -6,12 +6,15 @@ from collections.abc import Callable, Collection
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ConfigurationError
+
 
 if TYPE_CHECKING:
     from ..transport.tls_context import Trust
 
 __all__ = ["jwks_fetcher"]
 
+_MAX_KEYS = 100
 _MAX_BYTES = 512 * 1024  # a hundred keys of RSA-4096 with a chain of certificates each
 
 
@@ -35,6 +38,8 @@ def jwks_fetcher(
         transport.require_allowed_hosts(allowed_hosts)
     else:
         transport.require_url("url", url)
+        if address is not None or allowed_hosts:
+            raise ConfigurationError("address= and allowed_hosts= are about metadata: they need discover=True")
     client_context(ca)
 
     def fetch() -> dict[str, Any]:
@@ -50,6 +55,10 @@ def jwks_fetcher(
                 proxy=proxy,
             ).url("jwks_uri")
         left = max(0.0, timeout_seconds - (monotonic() - started))
-        return transport.fetch_json(at, context=context, timeout_seconds=left, max_bytes=_MAX_BYTES, proxy=proxy)
+        document = transport.fetch_json(at, context=context, timeout_seconds=left, max_bytes=_MAX_BYTES, proxy=proxy)
+        keys = document.get("keys")
+        if isinstance(keys, list) and len(keys) > _MAX_KEYS:
+            raise ConfigurationError(f"the JWK Set has more than {_MAX_KEYS} keys")
+        return document
 
     return fetch

@@ -1,21 +1,23 @@
 """`RemoteKeySet`: an issuer's published keys, kept up to date by a thread of their own.
 
-One thread does all fetching: it starts with the first token, fetches every `refresh_seconds`, and in between when a
-token names a key that is not known. A verification waits for it only when there are no keys at all, or, one caller at
-a time and once in `cooldown_seconds`, for an unknown key; everybody else is answered at once. What a fetch brings
-replaces what was known as a whole, so a key that the issuer has withdrawn is gone, from the verifiers' caches too.
+One thread does all fetching: it starts with the first token, fetches within every `refresh_seconds`, and in between
+when a token names a key that is not known. A verification waits for it only when there are no keys at all, or, one
+caller at a time and once in `cooldown_seconds`, for an unknown key; everybody else is answered at once. What a fetch
+brings replaces what was known as a whole, so a key that the issuer has withdrawn is gone, from the verifiers' caches
+too.
 
 The age of the keys is measured by a clock that counts on while the machine is suspended, where there is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from functools import partial
 import logging
 import os
-import threading
+from threading import Lock
 import time
 from typing import TYPE_CHECKING, Any
 import weakref
@@ -24,6 +26,7 @@ from ..errors import ConfigurationError, Reason, TokenBindError, Unavailable
 from .closing import Closing
 from .jwks_fetcher import jwks_fetcher
 from .keys import KeySet, read_jwks
+from .refresher import Bell, start_thread
 
 
 if TYPE_CHECKING:
@@ -31,10 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteKeySet"]
 
-_MAX_KEYS = 100
 _MAX_PAUSE_SECONDS = 30  # between attempts while the issuer is away
+_MAX_SECONDS = 2_000_000  # a socket's timeout is an int of milliseconds
 
 _GRACE_SECONDS = 0.5
+_NO_PROBLEMS: Sequence[ConfigurationError] = ()
 
 _log = logging.getLogger("tokenbind")
 _alive: weakref.WeakSet[RemoteKeySet] = weakref.WeakSet()
@@ -57,8 +61,9 @@ class RemoteKeySet(Closing):
     What it does NOT do: it does not verify who runs *url*, beyond TLS.
 
     Bounds: a key that the issuer publishes `refresh_seconds` before it signs with it is never missed. One that it signs
-    with at once is known within `cooldown_seconds` plus `timeout_seconds`. A withdrawn key verifies nothing any more
-    after the next fetch that succeeds, at most `refresh_seconds` later while the issuer can be reached.
+    with at once is known within `cooldown_seconds` (or `timeout_seconds`, if that is more) plus `timeout_seconds`. A
+    withdrawn key verifies nothing any more after the next fetch that succeeds, at most `refresh_seconds` later while
+    the issuer answers within a quarter of that.
 
     `close` it, or use it in a ``with`` block, to end its thread; the thread ends with the last reference too. After a
     fork, each process fetches for itself.
@@ -82,7 +87,7 @@ class RemoteKeySet(Closing):
         Args:
             url: Where the JWK Set is, https; with *discover*, the issuer.
             ca: Which CA vouches for that server: a PEM file, PEM bytes, or None for the system's.
-            refresh_seconds: How often the keys are fetched.
+            refresh_seconds: How old what was fetched may become before the next fetch has ended.
             max_stale_seconds: How old they may become while the issuer cannot be reached.
             cooldown_seconds: The least time between two fetches for unknown keys.
             timeout_seconds: For a whole fetch, the metadata included.
@@ -100,16 +105,15 @@ class RemoteKeySet(Closing):
             ("cooldown_seconds", cooldown_seconds),
             ("timeout_seconds", timeout_seconds),
         ):
-            if not isinstance(seconds, (int, float)) or not 0 < seconds < 10**9:
-                raise ConfigurationError(f"{name}= must be a positive number of seconds")
+            if not isinstance(seconds, (int, float)) or not 0 < seconds <= _MAX_SECONDS:
+                raise ConfigurationError(f"{name}= must be a positive number of seconds, at most {_MAX_SECONDS}")
         if max_stale_seconds < refresh_seconds:
             raise ConfigurationError("max_stale_seconds= must not be less than refresh_seconds=")
         self._fetch = jwks_fetcher(url, ca, timeout_seconds, proxy, discover, address, allowed_hosts)
-        self._url, self._discover = url, discover
+        self._url, self._discover = url.partition("?")[0], discover  # to be shown; a query may hold a secret
         self._refresh, self._max_stale = refresh_seconds, max_stale_seconds
         self._cooldown, self._timeout = cooldown_seconds, timeout_seconds
         self._known: tuple[KeySet | None, float] = (None, 0.0)  # and until when they may be used
-        self._document: object = None
         self._fetched_at: float | None = None
         self._problem = "nothing was fetched yet"
         self._failures = 0
@@ -120,9 +124,10 @@ class RemoteKeySet(Closing):
     def _be_born(self) -> None:
         """What a process begins with, after a fork as well: no thread, and nobody who waits."""
         self._first_done = False
-        self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._lock = Lock()
+        self._bell = Bell()
+        self._has_thread = False
+        self._document: object = None  # the fork may have come between it and its keys
         self._asked = _new_future()  # for the first fetch, and later for those that callers ask for
         self._asked_at = -float("inf")
 
@@ -134,8 +139,9 @@ class RemoteKeySet(Closing):
         """
         keys, until = self._known
         if keys is None or _now() >= until:
-            raise Unavailable(Reason.KEYS_UNAVAILABLE, f"the issuer's keys are not known: {self._problem}")
-        if self._thread is None:
+            problem = self._problem or "they are too old"  # the machine was suspended, and no fetch has failed yet
+            raise Unavailable(Reason.KEYS_UNAVAILABLE, f"the issuer's keys are not known: {problem}")
+        if not self._has_thread:
             self._start()  # in a process that was forked after the first fetch
         return keys
 
@@ -152,15 +158,21 @@ class RemoteKeySet(Closing):
         if future is not None:
             import asyncio
 
-            await asyncio.wait([asyncio.wrap_future(future)], timeout=self._timeout + _GRACE_SECONDS)
+            waiter = asyncio.wrap_future(future)
+            try:
+                await asyncio.wait([waiter], timeout=self._timeout + _GRACE_SECONDS)
+            finally:
+                waiter.cancel()  # or the thread would call a loop that may be closed by then
         return self._has_other_keys_than(seen)
 
     def close(self) -> None:
         """End the thread, and know no keys any more. A fetch that is under way is not waited for."""
-        self._closed = True
-        self._known = (None, 0.0)
-        self._problem = "this key set was closed"
-        self._wake.set()
+        with self._lock:
+            self._closed = True
+            self._known = (None, 0.0)
+            self._problem = "this key set was closed"
+            self._bell.ring()
+        self._answer(self._asked)
 
     def describe(self) -> dict[str, Any]:
         """Where the keys come from, which there are, how old they are, and what went wrong last, as JSON."""
@@ -192,71 +204,71 @@ class RemoteKeySet(Closing):
                 if not self._asked.done() or now - self._asked_at < self._cooldown:
                     return None
                 self._asked, self._asked_at = _new_future(), now
+                self._bell.ring()
             # Else there is no alternative to the first fetch, so everybody waits for it.
             asked = self._asked
-        self._wake.set()  # before the thread's first look, or it would fetch twice
         self._start()
-        return asked
+        return asked if self._has_thread else None
 
     def _start(self) -> None:
         with self._lock:
-            if self._thread is None and not self._closed:
-                self._thread = threading.Thread(
-                    target=_keep_fresh, args=(weakref.ref(self, _waker(self._wake)), self._wake), daemon=True
-                )
-                self._thread.name = "tokenbind-keys"
-                self._thread.start()
+            if not self._has_thread and not self._closed:
+                try:
+                    start_thread(self, self._bell)
+                    self._has_thread = True
+                except RuntimeError:
+                    self._problem = "no thread can be started"  # now; the next caller tries again
 
-    def _refresh_now(self) -> float:
-        """Fetch, for those who ask now; returns the seconds until the next time."""
+    def _answer(self, asked: Future[None]) -> None:
+        """Let those go on who wait for it."""
         with self._lock:
+            if not asked.done():
+                asked.set_result(None)
+
+    def _refresh_now(self) -> float | None:
+        """Fetch, for those who ask now; returns the seconds until the next time, or None if there is none."""
+        with self._lock:
+            if self._closed:
+                return None
+            self._bell.silence()  # together with taking what was asked for, or it would be fetched twice
             asked = self._asked
         started = _now()
         try:
             self._take(self._fetch(), started)
         except Exception as error:  # noqa: BLE001 - the thread must live; whatever it was, there are no new keys
-            self._failures += 1
-            self._problem = str(error) if isinstance(error, TokenBindError) else type(error).__name__
-            _log.warning("the keys of %s could not be fetched: %s", self._url, self._problem)
-            pause = min(self._refresh, _MAX_PAUSE_SECONDS, 2.0 ** min(self._failures - 1, 10))
+            self._failed(str(error) if isinstance(error, TokenBindError) else type(error).__name__)
         else:
             self._failures = 0
-            pause = self._refresh
         self._first_done = True
-        if not asked.done():
-            asked.set_result(None)
-        return pause
+        self._answer(asked)
+        # Counted so that the next fetch ends, and does not only begin, before this one is `refresh_seconds` old.
+        pause = max(self._refresh / 2, self._refresh - self._timeout - (_now() - started))
+        return min(pause, _MAX_PAUSE_SECONDS, 2.0 ** min(self._failures - 1, 10)) if self._failures else pause
 
     def _take(self, document: dict[str, Any], fetched_at: float) -> None:
-        keys = self._known[0]
+        keys, problems = self._known[0], _NO_PROBLEMS
         if keys is None or document != self._document:
-            members = document.get("keys")
-            if isinstance(members, list) and len(members) > _MAX_KEYS:
-                raise ConfigurationError(f"the JWK Set has more than {_MAX_KEYS} keys")
-            new, problems = read_jwks(document)
-            for problem in problems:
-                _log.warning("in the keys of %s: %s", self._url, problem)
-            self._document, keys = document, new
-        if not self._closed:
-            self._fetched_at, self._problem = fetched_at, ""
+            keys, problems = read_jwks(document)
+        with self._lock:
+            if self._closed:
+                return
             self._known = keys, fetched_at + self._max_stale
+            self._document, self._fetched_at, self._problem = document, fetched_at, ""
+        for problem in problems:
+            _warn("in the keys of %s: %s", self._url, problem)
+
+    def _failed(self, problem: str) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._failures += 1
+            self._problem = problem
+        _warn("the keys of %s could not be fetched: %s", self._url, problem)
 
 
-def _keep_fresh(reference: weakref.ref[RemoteKeySet], wake: threading.Event) -> None:
-    """The thread; it does not keep alive what it works for."""
-    pause = 0.0
-    while True:
-        wake.wait(pause)
-        keys = reference()
-        if keys is None or keys._closed:
-            return
-        wake.clear()
-        pause = keys._refresh_now()
-        del keys
-
-
-def _waker(wake: threading.Event) -> Callable[[object], None]:
-    return lambda _: wake.set()
+def _warn(message: str, *arguments: object) -> None:
+    with suppress(Exception):  # of a filter or handler of the application's; the thread must live
+        _log.warning(message, *arguments)
 
 
 def _new_future() -> Future[None]:

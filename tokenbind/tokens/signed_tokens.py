@@ -71,7 +71,7 @@ class SignedTokens:
         Raises:
             InvalidToken: ``key_unknown`` if only newer keys could help; otherwise it is refused for good.
         """
-        if type(token) is not bytes or len(token) > MAX_TOKEN_BYTES:
+        if type(token) is not bytes:
             token = as_bytes(token)
         generation = self._generation
         if generation.keys is not keys:
@@ -83,6 +83,8 @@ class SignedTokens:
             verified = cache.young.get(identity) or cache.get(identity)
             if verified is not None:
                 return verified
+        if len(token) > MAX_TOKEN_BYTES:
+            as_bytes(token)  # says what is wrong
         try:
             header, payload, signature = token.split(b".", 3)
         except ValueError:
@@ -136,10 +138,15 @@ class SignedTokens:
 
 
 def as_bytes(token: object) -> bytes:
+    """*token* as bytes, if it can be one, and is not too long to be looked at.
+
+    Raises:
+        InvalidToken: ``token_malformed``.
+    """
+    if isinstance(token, (str, bytes)) and len(token) > MAX_TOKEN_BYTES:
+        raise malformed(f"it is longer than {MAX_TOKEN_BYTES} bytes")
     if type(token) is str and token.isascii():  # asked, because a UnicodeEncodeError would carry the token along
         token = token.encode()
     if type(token) is not bytes:
         raise malformed("it is neither ASCII text nor bytes")
-    if len(token) > MAX_TOKEN_BYTES:
-        raise malformed(f"it is longer than {MAX_TOKEN_BYTES} bytes")
     return token

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+import json
+from typing import Any, NamedTuple, Protocol
 
-from ..errors import ConfigurationError, Reason, Unavailable
+from ..errors import ConfigurationError, InvalidToken, Reason, Unavailable
 from .algorithms import ALGORITHMS, algorithms_of, require_algorithm, require_sound_key, sign_function
-from .jwk import export_jwk, jwk_thumbprint
-from .keys import read_jwks
+from .jwk import _PRIVATE_MEMBERS as PRIVATE_MEMBERS, export_jwk, jwk_thumbprint
+from .keys import KeySet, read_jwks
 
 
-__all__ = ["Signer", "SigningKey", "checked_sign", "jws_signature", "published"]
+__all__ = ["Signer", "SigningKey", "checked_sign", "jws_signature", "known_signer", "plain_public_jwk", "publishable"]
 
 _TRIAL = b"tokenbind"
 _RSA_BITS = 2048  # of generated keys: the length that FAPI 2.0 asks for, and a third of the signing time of 3072
@@ -53,11 +54,11 @@ class SigningKey:
 
         Args:
             private_key: RSA of 2048 to 8192 bits, EC on P-256, P-384 or P-521, or Ed25519.
-            kid: Default: the RFC 7638 thumbprint of the public key.
+            kid: Printable text; default: the RFC 7638 thumbprint of the public key.
             algorithm: Default: PS256 for RSA, the one of the curve for EC, EdDSA for Ed25519.
 
         Raises:
-            ConfigurationError: if key and algorithm do not fit, or are not safe.
+            ConfigurationError: if key and algorithm do not fit, or are not safe, or if *kid* is no such text.
         """
         default = require_sound_key(private_key, "the signing key")
         if not hasattr(private_key, "sign"):
@@ -70,6 +71,7 @@ class SigningKey:
         self._private_key = private_key
         public = export_jwk(private_key.public_key(), self._algorithm)
         self._kid = kid or jwk_thumbprint(public)
+        _require_kid(self._kid)
         self._public_jwk = {**public, "kid": self._kid, "use": "sig", "alg": self._algorithm}
         self.sign: Callable[[bytes], bytes] = sign_function(private_key, self._algorithm)
 
@@ -167,12 +169,18 @@ def _encoded(text: str | bytes) -> bytes:
 def jws_signature(der: bytes, algorithm: str) -> bytes:
     """An ECDSA signature in DER, as KMS and HSM give it, in the form that JWS has: r and s (RFC 7518 §3.4).
 
+    Does NOT verify it.
+
     Raises:
         ConfigurationError: if *algorithm* is not of ECDSA, or *der* is not such a signature.
     """
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
     size = require_algorithm(algorithm).size
+    if not size:
+        raise ConfigurationError(
+            f"a signature of {algorithm} is the same in JWS; only those of ECDSA are DER elsewhere"
+        )
     try:
         r, s = decode_dss_signature(der)
         return r.to_bytes(size, "big") + s.to_bytes(size, "big")
@@ -180,27 +188,65 @@ def jws_signature(der: bytes, algorithm: str) -> bytes:
         raise ConfigurationError(f"this is not an {algorithm} signature in DER") from None
 
 
-def checked_sign(key: Signer) -> Callable[[bytes], bytes]:
-    """How *key* signs; of a key that is elsewhere it is tried once, and every failure becomes `Unavailable`.
+class KnownSigner(NamedTuple):
+    """What an issuer knows of a signer. It is asked once: a second answer might be another one."""
+
+    algorithm: str
+    kid: str
+    jwk: dict[str, Any]
+    sign: Callable[[bytes], bytes]
+    verify: Callable[[bytes, bytes], None]
+
+
+def known_signer(key: Signer) -> KnownSigner:
+    """Read what *key* says of itself; nothing is signed.
+
+    Raises:
+        ConfigurationError: if it is no signer, or if its attributes do not fit together.
+    """
+    try:
+        algorithm, kid, jwk, sign = key.algorithm, key.kid, key.public_jwk, key.sign
+    except Exception as error:
+        raise ConfigurationError(
+            f"a key must be a SigningKey, or a Signer with algorithm, kid, public_jwk and sign ({type(error).__name__})"
+        ) from error
+    require_algorithm(algorithm)
+    _require_kid(kid)
+    if not callable(sign):
+        raise ConfigurationError("the signer's sign must be a function of the message")
+    jwk = plain_public_jwk(jwk)
+    try:
+        verify = publishable([jwk]).find(kid, algorithm).verify
+    except InvalidToken:
+        raise ConfigurationError(
+            f"the signer's public_jwk must have the signer's kid, and be for {algorithm}"
+        ) from None
+    return KnownSigner(algorithm, kid, jwk, sign, verify)
+
+
+def checked_sign(key: Signer, known: KnownSigner) -> Callable[[bytes], bytes]:
+    """How *key* signs; of a key that is elsewhere it is tried once, and every later failure becomes `Unavailable`.
 
     Raises:
         ConfigurationError: if it does not sign what its public key verifies.
     """
-    sign = getattr(key, "sign", None)
-    if not callable(sign):
-        raise ConfigurationError("the key must be a SigningKey, or a Signer with algorithm, kid, public_jwk and sign")
+    sign, algorithm = known.sign, known.algorithm
     if isinstance(key, SigningKey):
-        return key.sign
-    public, _ = read_jwks({"keys": [key.public_jwk]})
+        return sign
     try:
         signature = sign(_TRIAL)
-        public.find(key.kid, key.algorithm).verify(signature, _TRIAL)
     except Exception as error:
+        raise ConfigurationError(f"the signer was tried, and failed: {type(error).__name__}") from error
+    if type(signature) is not bytes:
+        raise ConfigurationError(f"the signer was tried, and returned {type(signature).__name__}; it must return bytes")
+    try:
+        known.verify(signature, _TRIAL)
+    except InvalidToken:
+        hint = "; it must be r and s, not DER: see tokenbind.tokens.jws_signature" if ALGORITHMS[algorithm].size else ""
         raise ConfigurationError(
-            f"what the signer signs does not verify with its own public_jwk as {key.algorithm} "
-            f"({type(error).__name__}); for ECDSA it must be r and s, not DER: see tokenbind.tokens.jws_signature"
-        ) from error
-    size = len(signature)
+            f"what the signer signs does not verify with its own public_jwk as {algorithm}{hint}"
+        ) from None
+    size = len(signature)  # all signatures of a key and algorithm are of one length
 
     def sign_elsewhere(message: bytes) -> bytes:
         try:
@@ -214,19 +260,37 @@ def checked_sign(key: Signer) -> Callable[[bytes], bytes]:
     return sign_elsewhere
 
 
-def published(keys: Sequence[Signer | Mapping[str, str]]) -> list[dict[str, str]]:
-    """The public JWKs of *keys*, each once.
+def _require_kid(kid: object) -> None:
+    # RFC 7515 §4.1.4: "Its value MUST be a case-sensitive string." A lone surrogate, which cannot be written, is
+    # not printable either.
+    if not isinstance(kid, str) or not kid or not kid.isprintable():
+        raise ConfigurationError("a kid must be printable text that is not empty")
 
-    Raises:
-        ConfigurationError: if one is private or broken, or if two cannot be told apart.
-    """
-    jwks: list[dict[str, str]] = []
-    for key in keys:
-        jwk = dict(key) if isinstance(key, Mapping) else dict(key.public_jwk)
-        if jwk not in jwks:
-            jwks.append(jwk)
-    if len(jwks) > 1 or not isinstance(keys[0], SigningKey):
-        _, problems = read_jwks({"keys": jwks})
-        if problems:
-            raise ConfigurationError(f"a key cannot be published: {problems[0]}")
-    return jwks
+
+def plain_public_jwk(jwk: object) -> dict[str, Any]:
+    """A copy of *jwk* that shares nothing with it; ConfigurationError if it is private, or no JSON."""
+    try:
+        text = json.dumps(dict(jwk), allow_nan=False, ensure_ascii=False)  # type: ignore[call-overload]
+        text.encode()  # a lone surrogate is a ValueError
+        copy: dict[str, Any] = json.loads(text)
+    except Exception:  # noqa: BLE001 - of any mapping; and what it was may quote a private key
+        raise _not_published("it is not a JWK in plain JSON") from None
+    # Of whatever type and use it is: `import_jwk` does not look at those that are not meant for signatures.
+    if not PRIVATE_MEMBERS.isdisjoint(copy):
+        raise _not_published("it is private; give the public members alone")
+    return copy
+
+
+def publishable(jwks: list[dict[str, Any]]) -> KeySet:
+    """What resource servers make of *jwks*; ConfigurationError if one is broken, two are alike, or none is of use."""
+    try:
+        keys, problems = read_jwks({"keys": jwks})
+    except ConfigurationError as problem:
+        raise _not_published(str(problem)) from None
+    if problems:
+        raise _not_published(str(problems[0]))
+    return keys
+
+
+def _not_published(why: str) -> ConfigurationError:
+    return ConfigurationError(f"a key cannot be published: {why}")

@@ -268,8 +268,9 @@ class TokenVerifier(Closing):
             # RFC 7519 §4.1.4: "the current date/time MUST be before the expiration date/time".
             if not now < token.expires_at + self._expiry_leeway:
                 raise InvalidToken(Reason.TOKEN_EXPIRED, f"the token expired {now - token.expires_at:.0f} seconds ago")
-            if self._revocation is not None:
-                self._revocation.check(token, None if peer is None else peer._thumbprint)
+            revocation = self._revocation
+            if revocation is not None:
+                revocation.check(token, None if peer is None else peer._thumbprint)
             thumbprint, refusal = verify_binding(token.confirmation, peer, self._binding, now)
         except (InvalidToken, Unavailable) as error:
             report_refused(self._monitor, error, peer, token)
