@@ -30,7 +30,7 @@ ROOMS = [
 ]
 PROMISED = {  # design: the public API; names here are fixed
     "tokenbind": "AccessTokenProfile BindingPolicy BoundToken KeySet PeerCertificate Reason SigningKey TokenIssuer "
-    "TokenVerifier Verifier thumbprint TokenBindError InvalidRequest InvalidToken InsufficientScope Unavailable "
+    "TokenVerifier TokenVerifiers Verifier thumbprint TokenBindError InvalidRequest InvalidToken InsufficientScope Unavailable "
     "ConfigurationError ClientError IdentityError GrantError OriginRefused",
     "tokenbind.client": "ClientCredentials FileIdentity MemoryIdentity",
     "tokenbind.client.requests": "BoundTokenAdapter BoundTokenSession",
@@ -42,12 +42,13 @@ PROMISED = {  # design: the public API; names here are fixed
     "not_after x509",
     "tokenbind.SigningKey": "generate from_pem",
     "tokenbind.TokenIssuer": "mint token_response jwks",
-    "tokenbind.KeySet": "from_jwks",
-    "tokenbind.TokenVerifier": "verify verify_async with_binding",
+    "tokenbind.KeySet": "from_jwks from_url",
+    "tokenbind.TokenVerifier": "from_issuer verify verify_async with_binding describe close",
+    "tokenbind.TokenVerifiers": "verify verify_async describe close",
     "tokenbind.BoundToken": "subject client_id scopes audience issuer expires_at token_id claims thumbprint "
     "binding_refusal require_scope",
     "tokenbind.BindingPolicy": "REQUIRED WHEN_PRESENT unsafe_report_only",
-    "tokenbind.AccessTokenProfile": "RFC9068",
+    "tokenbind.AccessTokenProfile": "RFC9068 KEYCLOAK ENTRA_ID ENTRA_ID_V1",
     "tokenbind.peer.TLSConnection": "from_scope from_environ from_request cheroot mod_wsgi uwsgi",
     "tokenbind.resource_server.ResourceServer": "authenticate prepare finish",
     "tokenbind.Reason": "TOKEN_MISSING CERTIFICATE_MISSING CERTIFICATE_MISMATCH TOKEN_UNBOUND CONFIRMATION_MALFORMED "

@@ -26,6 +26,7 @@ from tokenbind import (
     TokenBindError,
     TokenIssuer,
     TokenVerifier,
+    TokenVerifiers,
     Unavailable,
     Verifier,
 )
@@ -38,7 +39,8 @@ from tokenbind.resource_server import ResourceServer
 from tokenbind.resource_server.asgi import BoundTokenMiddleware as ASGIMiddleware
 from tokenbind.resource_server.wsgi import BoundTokenMiddleware as WSGIMiddleware
 from tokenbind.revocation import MemoryRevocation, RevocableToken, Revocation
-from tokenbind.tokens import KeySource, Signer
+from tokenbind.tokens import KeySource, Signer, jws_signature
+from tokenbind.tokens.remote_keys import RemoteKeySet
 
 
 UNTIL = datetime(2030, 1, 1, tzinfo=timezone.utc)
@@ -121,6 +123,40 @@ def verifying(
     assert_type(verifier.verify(token.encode(), None), BoundToken)
     assert_type(verifier.with_binding(BindingPolicy.WHEN_PRESENT), TokenVerifier)
     assert_type(verifier.monitor, Monitor | None)
+
+
+def trusting_issuers(peer: PeerCertificate, jwk: dict[str, str], signer: Signer) -> None:
+    with TokenVerifier.from_issuer(
+        "https://as.example",
+        audience="https://api.example",
+        ca="ca.pem",
+        address="https://as.internal:8443",
+        allowed_hosts=["keys.example"],
+        proxy="http://proxy.example:3128",
+        refresh_seconds=300,
+        max_stale_seconds=3600,
+        cooldown_seconds=5,
+        timeout_seconds=4,
+        profile=AccessTokenProfile.KEYCLOAK,
+        algorithms=None,
+        cache_key="token",
+    ) as verifier:
+        assert_type(verifier, TokenVerifier)
+    with KeySet.from_url("https://as.example/jwks", ca=b"") as keys:
+        assert_type(keys, RemoteKeySet)
+    both = TokenVerifiers([verifier, verifier.with_binding(BindingPolicy.WHEN_PRESENT)])
+    assert_type(both.verify("token", peer), BoundToken)
+    assert_type(both.describe(), dict[str, Any])
+    for one in (verifier, both):
+        of_either: Verifier = one
+        assert_type(of_either.schemes, frozenset[str])
+    profile = AccessTokenProfile(
+        name="other", types={"jwt"}, required_claims={"sub"}, claim_values={"token_use": "access"}
+    )
+    assert_type(profile.describe(), dict[str, Any])
+    issuer = TokenIssuer("https://as.example", signer, previous_keys=[signer, jwk], next_keys=[jwk])
+    assert_type(issuer, TokenIssuer)
+    assert_type(jws_signature(b"", "ES256"), bytes)
 
 
 async def verifying_in_asyncio(verifier: Verifier, keys: KeySource, token: str, peer: PeerCertificate) -> None:
