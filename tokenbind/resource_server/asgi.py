@@ -13,7 +13,7 @@ from .guard import ResourceServer
 from .middleware import Guarded
 
 
-__all__ = ["TOKEN_KEY", "BoundTokenMiddleware", "authenticate"]
+__all__ = ["TOKEN_KEY", "BoundTokenMiddleware"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -103,17 +103,8 @@ class BoundTokenMiddleware(Guarded[App]):
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
 
 
-async def authenticate(guard: ResourceServer, scope: Scope) -> BoundToken | None:
-    """The token of an ``http`` or ``websocket`` scope, or None if it is exempt.
-
-    Raises:
-        InvalidRequest, InvalidToken, InsufficientScope, Unavailable: see `ResourceServer.authenticate`.
-    """
-    presented = _presented(guard, scope)
-    return None if presented is None else guard.finish(await guard.verifier.verify_async(*presented))
-
-
 def _presented(guard: ResourceServer, scope: Scope) -> tuple[bytes, PeerCertificate | None] | None:
+    """What `ResourceServer.prepare` makes of an ``http`` or ``websocket`` scope."""
     mount, path = scope.get("root_path", ""), scope["path"]
     return guard.prepare(
         None if scope["type"] == "websocket" else scope["method"],
