@@ -272,3 +272,10 @@ def test_a_token_that_nobody_would_take_is_not_minted(tokenbind_kit, tokenbind_c
     for claims, hint in (({"x": "y" * 20_000}, "longer than 16384 bytes"), ({1: 2}, "names that are strings")):
         with pytest.raises(ConfigurationError, match=hint):
             tokenbind_kit.mint(tokenbind_client, claims=claims)
+
+
+@pytest.mark.parametrize("claims", ["x", 7, ["ab"], [("a", 1)], True])
+def test_claims_that_are_no_mapping(tokenbind_kit, tokenbind_client, claims):
+    """Names have values, and pairs of characters are none."""
+    with pytest.raises(ConfigurationError, match="must be a mapping"):
+        tokenbind_kit.mint(tokenbind_client, claims=claims)

@@ -204,21 +204,24 @@ def verify_binding(
     if confirmation is None:
         if policy is BindingPolicy.WHEN_PRESENT:
             return _UNBOUND
-        refusal = InvalidToken(Reason.TOKEN_UNBOUND, "the token is not bound to a certificate: it has no cnf")
-    elif peer is None:
-        refusal = InvalidToken(Reason.CERTIFICATE_MISSING, "the token is bound, and the peer sent no certificate")
-    elif compare_digest(confirmation.thumbprint, peer._thumbprint):
+    elif peer is not None and compare_digest(confirmation.thumbprint, peer._thumbprint):
         return confirmation._verified
-    else:
-        refusal = InvalidToken(
-            Reason.CERTIFICATE_MISMATCH,
-            "the token is bound to another certificate than the peer's",
-            expected=confirmation.thumbprint,
-            presented=peer.thumbprint,
-        )
     if policy.report_only_until is not None and now < policy.report_only_until:
-        return VerifiedBinding(None, refusal.reason)
-    raise refusal
+        return VerifiedBinding(None, _refusal(confirmation, peer).reason)
+    raise _refusal(confirmation, peer)  # not from a name: the frame and the error would hold each other
+
+
+def _refusal(confirmation: Confirmation | None, peer: PeerCertificate | None) -> InvalidToken:
+    if confirmation is None:
+        return InvalidToken(Reason.TOKEN_UNBOUND, "the token is not bound to a certificate: it has no cnf")
+    if peer is None:
+        return InvalidToken(Reason.CERTIFICATE_MISSING, "the token is bound, and the peer sent no certificate")
+    return InvalidToken(
+        Reason.CERTIFICATE_MISMATCH,
+        "the token is bound to another certificate than the peer's",
+        expected=confirmation.thumbprint,
+        presented=peer.thumbprint,
+    )
 
 
 _UNBOUND = VerifiedBinding(None, None)

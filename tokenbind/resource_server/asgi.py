@@ -85,7 +85,7 @@ class BoundTokenMiddleware(Guarded[App]):
         except InsufficientScope as error:
             if started:
                 raise
-            refused = error
+            refused = error.with_traceback(None)  # which would hold this frame, and the frame it
         except Exception:
             for message in held or ():
                 await send(message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import json
 from typing import Any, NamedTuple, Protocol
 
@@ -167,7 +167,7 @@ def _encoded(text: str | bytes) -> bytes:
 
 
 def jws_signature(der: bytes, algorithm: str) -> bytes:
-    """An ECDSA signature in DER, as KMS and HSM give it, in the form that JWS has: r and s (RFC 7518 §3.4).
+    """An ECDSA signature in DER, as most KMS give it, in the form that JWS has: r and s (RFC 7518 §3.4).
 
     Does NOT verify it.
 
@@ -269,11 +269,13 @@ def _require_kid(kid: object) -> None:
 
 def plain_public_jwk(jwk: object) -> dict[str, Any]:
     """A copy of *jwk* that shares nothing with it; ConfigurationError if it is private, or no JSON."""
+    if not isinstance(jwk, Mapping):
+        raise _not_published(f"a public JWK is needed, not {type(jwk).__name__}")
     try:
-        text = json.dumps(dict(jwk), allow_nan=False, ensure_ascii=False)  # type: ignore[call-overload]
+        text = json.dumps(dict(jwk), allow_nan=False, ensure_ascii=False)
         text.encode()  # a lone surrogate is a ValueError
         copy: dict[str, Any] = json.loads(text)
-    except Exception:  # noqa: BLE001 - of any mapping; and what it was may quote a private key
+    except Exception:  # noqa: BLE001 - of any mapping
         raise _not_published("it is not a JWK in plain JSON") from None
     # Of whatever type and use it is: `import_jwk` does not look at those that are not meant for signatures.
     if not PRIVATE_MEMBERS.isdisjoint(copy):

@@ -260,7 +260,10 @@ class TokenVerifier(Closing):
             except (InvalidToken, Unavailable) as last:
                 error = last
         report_refused(self._monitor, error, peer)
-        raise error from None
+        try:
+            raise error from None
+        finally:
+            del error  # the frame and the error would hold each other
 
     def _decide(self, token: VerifiedToken, peer: PeerCertificate | None, now: float) -> BoundToken:
         """What is decided anew at every call."""
