@@ -25,7 +25,7 @@ def test_a_minted_token(tokenbind_kit, tokenbind_client, tokenbind_clock):
     now = tokenbind_clock()
 
     assert ("ES256", tokenbind_kit.key.kid, "at+jwt") == (header.algorithm, header.kid, header.type)
-    assert 22 == len(token_id := claims.pop("jti"))
+    assert 32 == len(token_id := claims.pop("jti"))
     assert {
         "iss": "https://as.example",
         "sub": "client",
