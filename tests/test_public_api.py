@@ -30,8 +30,8 @@ ROOMS = [
 ]
 PROMISED = {  # design: the public API; names here are fixed
     "tokenbind": "AccessTokenProfile BindingPolicy BoundToken KeySet PeerCertificate Reason SigningKey TokenIssuer "
-    "TokenVerifier TokenVerifiers Verifier thumbprint TokenBindError InvalidRequest InvalidToken InsufficientScope Unavailable "
-    "ConfigurationError ClientError IdentityError GrantError OriginRefused",
+    "TokenVerifier TokenVerifiers Verifier thumbprint TokenBindError InvalidRequest InvalidToken InsufficientScope "
+    "Unavailable ConfigurationError ClientError IdentityError GrantError OriginRefused",
     "tokenbind.client": "ClientCredentials FileIdentity MemoryIdentity",
     "tokenbind.client.requests": "BoundTokenAdapter BoundTokenSession",
     "tokenbind.peer": "TLSConnection",

@@ -207,6 +207,8 @@ def test_what_is_no_address_is_refused_at_once(context, address):
         ["keys.example?"],
         [""],
         [None],
+        None,
+        7,
     ],
 )
 def test_what_is_no_list_of_hosts_is_refused_at_once(context, hosts):

@@ -182,6 +182,7 @@ def test_without_ca_the_system_decides(tokenbind_client):
         ("no-such.pem", "does not exist: 'no-such.pem'"),
         (b"junk", "no PEM certificates"),
         (b"\xff", "no PEM certificates"),
+        (7, "must be the name of a file"),
     ],
 )
 def test_a_ca_that_cannot_be_read_is_a_configuration_error(ca, message):

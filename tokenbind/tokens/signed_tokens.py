@@ -107,17 +107,20 @@ class SignedTokens:
 
     def _turn(self, keys: KeySet) -> _Generation:
         """The generation of *keys*, which takes the place of the one before."""
-        with self._turning:
+        passing = _Generation(keys, VerifiedCache(self.cache_size))
+        # Not waited for: a fork may have come while another thread held it, and for one request a cache can be missed.
+        if not self._turning.acquire(blocking=False):
+            return passing
+        try:
             before = self._generation
-            if before.keys is keys:
-                return before
-            kept = before.keys is None or keys.retains(before.keys)
-            generation = _Generation(keys, before.cache if kept else VerifiedCache(self.cache_size))
+            # One that was overtaken must not make withdrawn keys known to a cache that outlives its request.
             if self.keys.current() is not keys:
-                # This thread was overtaken. A cache that outlives its request must not get to know withdrawn keys.
-                return _Generation(keys, VerifiedCache(self.cache_size))
-            self._generation = generation
-            return generation
+                return passing
+            kept = before.keys is None or keys.retains(before.keys)
+            self._generation = _Generation(keys, before.cache) if kept else passing
+            return self._generation
+        finally:
+            self._turning.release()
 
     def _key(self, segment: bytes, keys: KeySet) -> VerificationKey:
         """The key that a header segment names, if everything about the header is as it must be."""

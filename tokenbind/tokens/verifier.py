@@ -181,6 +181,7 @@ class TokenVerifier(Closing):
         _require_policy(policy)
         other = copy(self)
         other._binding = policy
+        other._closes_keys = False  # the original does
         return other
 
     def verify(self, token: str | bytes, peer: PeerCertificate | None) -> BoundToken:

@@ -161,8 +161,8 @@ def require_allowed_hosts(allowed_hosts: Collection[str]) -> frozenset[tuple[str
     Raises:
         ConfigurationError: if one is anything else, or *allowed_hosts* is a text rather than a list of them.
     """
-    if isinstance(allowed_hosts, str):
-        raise ConfigurationError("allowed_hosts= must be a list of hosts; this is one text")
+    if isinstance(allowed_hosts, str) or not isinstance(allowed_hosts, Collection):
+        raise ConfigurationError("allowed_hosts= must be a list of hosts, such as ['keys.example']")
     origins: set[tuple[str, int]] = set()
     for host in allowed_hosts:
         url = read_https_url(f"https://{host}") if isinstance(host, str) else None

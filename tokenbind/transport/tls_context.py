@@ -78,6 +78,8 @@ def client_context(ca: Trust) -> FrozenContext:
     if ca is None:
         context.load_default_certs()
         return context
+    if not isinstance(ca, (str, bytes, os.PathLike)):
+        raise ConfigurationError("ca= must be the name of a file of PEM certificates, or their text as bytes")
     if is_pem(ca):
         raise ConfigurationError("ca= is PEM text; give the name of a file, or the text as bytes")
     shown = "the given bytes" if isinstance(ca, bytes) else repr(os.fspath(ca))
