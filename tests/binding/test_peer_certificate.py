@@ -1,11 +1,20 @@
 """`PeerCertificate`, a value."""
 
 from datetime import datetime, timezone
+import pickle
 
 from hypothesis import given, strategies as st
 import pytest
 
 from tokenbind import InvalidRequest, PeerCertificate, Reason, thumbprint
+
+
+def test_it_can_be_pickled(tokenbind_client):
+    """Before and after it was parsed, which is not taken along."""
+    peer = PeerCertificate.from_der(tokenbind_client.peer.der)
+    for _ in range(2):
+        assert peer == pickle.loads(pickle.dumps(peer))
+        assert peer.x509
 
 
 def test_from_der_and_pem(appendix_a):

@@ -242,6 +242,23 @@ def test_verify_fetches_the_keys(run, files, tokenbind_kit, tokenbind_server, to
     assert (2, True) == (status, "the issuer's keys are not known" in why)
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_terminal_of_few_characters(files, token, tokenbind_kit, tokenbind_client, encoding):
+    """What it cannot show is written in escapes, and does not end the command."""
+    (files / "jwks.json").write_text(json.dumps(tokenbind_kit.issuer.jwks()))
+    named = tokenbind_kit.mint(tokenbind_client, subject="名")
+    for command in ([*VERIFY, named, "--cert", "client.pem"], ["explain", "x", "--cert", "client.pem"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "tokenbind", *command],
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert b"Traceback" not in done.stderr
+        assert (done.returncode, b"\\u540d" in done.stdout) in ((0, True), (1, False))
+
+
 def test_verify_takes_a_profile(run, files, token, tokenbind_kit, tokenbind_client):
     """A token of Keycloak's is one under its own profile alone."""
     claims = tokenbind_kit.claims(tokenbind_client, typ="Bearer", azp="client")

@@ -172,6 +172,14 @@ def test_critical_headers(found):
     assert ["critical_header_refused"] == found(header={"crit": ["b64"], "b64": False}).findings
 
 
+@pytest.mark.parametrize("kid", [5, True, [], {}, 1.5])
+def test_a_kid_that_is_no_text(found, kid):
+    """No signature can be checked then, and that is said."""
+    outcome = found("--jwks", "jwks.json", header={"kid": kid}, key=SigningKey.generate())
+
+    assert (1, ["matches"], ["key_unknown"]) == outcome[:3]
+
+
 def test_the_key_and_the_signature(found, files, tokenbind_kit):
     """Unknown, for something else, or not the one that signed; without --jwks nothing is said of it."""
     other = SigningKey.generate("ES256", kid="other")

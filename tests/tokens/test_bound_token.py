@@ -58,6 +58,22 @@ def test_scopes_that_are_not_there(bound, scopes):
     assert scopes == bound.scope_refusal.required
 
 
+def test_what_revocation_is_asked_about_shows_no_claims(verifier_of, tokenbind_kit, tokenbind_client):
+    """It is handed to code of the application's, which may log it."""
+    shown = []
+
+    class Curious:
+        def check(self, token, presented):
+            shown.append(repr(token))
+
+    verifier_of(revocation=Curious()).verify(
+        tokenbind_kit.mint(tokenbind_client, claims={"salary": "much"}), tokenbind_client.peer
+    )
+
+    assert "for 'client'" in shown[0]
+    assert "salary" not in shown[0]
+
+
 def test_repr(bound, tokenbind_kit, tokenbind_client):
     """The repr says who, and whether anything was proven; with line ends made harmless."""
     assert f"<BoundToken {bound.token_id!r} for 'client', bound to {bound.thumbprint}>" == repr(bound)

@@ -175,6 +175,15 @@ def test_json_round_trip(value, ascii_only):
     assert value == read_json_object(json.dumps(value, ensure_ascii=ascii_only).encode())
 
 
+@pytest.mark.parametrize(
+    "header", [{"x": "y" * 1600}, {"x": [[]] * 8}, {"x": [{}] * 8}, {str(number): "" for number in range(66)}]
+)
+def test_a_header_that_would_be_work(header):
+    """A stranger's header is not read if it is longer or has more in it than any real one."""
+    assert Reason.TOKEN_MALFORMED is refusal(read_header, base64url(json.dumps(header | {"alg": "ES256"}).encode()))
+    assert "ES256" == read_header(base64url(json.dumps({"alg": "ES256", "x5c": ["A" * 1000]}).encode())).algorithm
+
+
 @pytest.mark.parametrize("read", [read_compact, read_header, read_json_object, read_base64url])
 @given(st.one_of(st.binary(), st.text('{}[]":,\\ud8019.eE-+ antfl').map(str.encode), base64_like.map(str.encode)))
 def test_readers_are_total(read, data):

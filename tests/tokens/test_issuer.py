@@ -274,6 +274,15 @@ def test_a_token_that_nobody_would_take_is_not_minted(tokenbind_kit, tokenbind_c
             tokenbind_kit.mint(tokenbind_client, claims=claims)
 
 
+def test_what_is_refused_is_not_remembered(tokenbind_kit, tokenbind_client):
+    """Clients ask for scopes, and could fill the memory with them."""
+    for number in range(3):
+        with pytest.raises(ConfigurationError, match="scope= make the token longer"):
+            tokenbind_kit.mint(tokenbind_client, scope=f"{number}{'s' * 20_000}")
+
+    assert 0 == tokenbind_kit.issuer._standing.cache_info().currsize
+
+
 @pytest.mark.parametrize("claims", ["x", 7, ["ab"], [("a", 1)], True])
 def test_claims_that_are_no_mapping(tokenbind_kit, tokenbind_client, claims):
     """Names have values, and pairs of characters are none."""

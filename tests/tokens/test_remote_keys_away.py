@@ -2,6 +2,7 @@
 
 import json
 import os
+from threading import Thread
 
 import pytest
 
@@ -51,6 +52,24 @@ def test_an_issuer_that_is_away_at_the_start(verify, issuer, verifier):
     issuer.start()
 
     eventually(lambda: problem(verifier._keys) is None)
+    assert issuer.accepts(verifier, issuer.mint())
+
+
+def test_a_first_fetch_that_cannot_be_cut_off(verify, issuer, suspend):
+    """Name resolution can take longer than any timeout; whoever comes after the timeout does not wait for it."""
+    hanging, keys = issuer.hang(then=issuer.answer), issuer.keys(timeout_seconds=600)
+    verifier, first = issuer.verifier(keys), []
+    waiting = Thread(target=lambda: first.append(keys.refetch(None)))
+    waiting.start()
+    issuer.wait_for_requests(1)
+    suspend(601)
+    for _ in range(3):
+        assert "nothing was fetched yet" in unavailable(verify, verifier, issuer.mint(), issuer.client.peer)
+    assert waiting.is_alive()
+    hanging.released.set()
+    waiting.join(20)
+
+    assert [True] == first
     assert issuer.accepts(verifier, issuer.mint())
 
 

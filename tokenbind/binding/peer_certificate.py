@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidRequest, Reason
 from .pem import malformed, read_certificates, require_der
@@ -131,6 +131,9 @@ class PeerCertificate:
             except ValueError:
                 raise malformed("its notAfter is no date") from None
             return self._not_after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PeerCertificate, (self._thumbprint, self._chain, self._source, self._chain_verified)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PeerCertificate):

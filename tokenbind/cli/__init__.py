@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from io import TextIOWrapper
 import sys
 
 from .. import __version__
@@ -37,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         module.add_arguments(command)
         command.add_argument("--json", action="store_true", help="print one JSON object, for a machine")
         command.set_defaults(run=module.run)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # claims are in any script, terminals are not
+            stream.reconfigure(errors="backslashreplace")
     arguments = parser.parse_args(argv)
     try:
         status: int = arguments.run(arguments)

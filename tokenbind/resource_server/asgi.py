@@ -106,6 +106,8 @@ class BoundTokenMiddleware(Guarded[App]):
 def _presented(guard: ResourceServer, scope: Scope) -> tuple[bytes, PeerCertificate | None] | None:
     """What `ResourceServer.prepare` makes of an ``http`` or ``websocket`` scope."""
     mount, path = scope.get("root_path", ""), scope["path"]
+    if type(scope["headers"]) is not list:
+        scope["headers"] = list(scope["headers"])  # an iterator can be read once, and the application will want to
     return guard.prepare(
         None if scope["type"] == "websocket" else scope["method"],
         mount,

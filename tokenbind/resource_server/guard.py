@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 import logging
+import re
 from typing import Any, TypeAlias
-from urllib.parse import unquote_to_bytes
 
 from ..binding import PeerCertificate
 from ..errors import (
@@ -36,6 +36,12 @@ _log = logging.getLogger("tokenbind")
 
 # RFC 6750 §2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 _B64TOKEN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
+
+# A parameter of this name, each character of which may be percent-encoded. Taking the query apart would cost a stranger
+# nothing, and us milliseconds.
+_has_access_token = re.compile(
+    b"(?:^|[&;])" + b"".join(b"(?:%c|%%(?i:%02x))" % (c, c) for c in b"access_token") + b"(?:[=&;]|$)"
+).search
 
 WEBSOCKET = "WEBSOCKET"  # stands for the method of a websocket handshake in `exempt=`
 
@@ -265,6 +271,5 @@ def _stripped(mount: str) -> str:
 
 def _refuse_token_in_query(query: bytes) -> None:
     # RFC 9700 §4.3.2, FAPI 2.0 §5.3.4: a token in a URL is in logs and histories already.
-    for pair in query.replace(b";", b"&").split(b"&"):
-        if unquote_to_bytes(pair.partition(b"=")[0]) == b"access_token":
-            raise InvalidRequest(Reason.TOKEN_IN_QUERY, "there is an access_token in the query")
+    if _has_access_token(query):
+        raise InvalidRequest(Reason.TOKEN_IN_QUERY, "there is an access_token in the query")

@@ -30,6 +30,9 @@ class VerifiedToken(NamedTuple):
     confirmation: Confirmation | None
     payload: bytes
 
+    def __repr__(self) -> str:
+        return f"<VerifiedToken {self.token_id!r} for {self.client_id!r}>"
+
 
 class BoundToken:
     """A verified access token. Only `TokenVerifier.verify` makes one."""

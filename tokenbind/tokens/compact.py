@@ -19,6 +19,7 @@ __all__ = ["CompactToken", "Header", "base64url", "read_base64url", "read_compac
 
 #: A token of more bytes than this is refused before anything of it is looked at.
 MAX_TOKEN_BYTES = 16_384
+_MAX_HEADER_BYTES = 2048
 
 # Claims are read again wherever the application asks for them, and must not exhaust the stack there.
 _MAX_DEPTH = 32
@@ -107,7 +108,10 @@ def read_header(segment: bytes) -> Header:
     Raises:
         InvalidToken: ``token_malformed`` or ``critical_header_refused``.
     """
-    header = read_json_object(read_base64url(segment))
+    # Before a signature was checked, a stranger must not make us work. Real headers have some hundred bytes.
+    if len(segment) > _MAX_HEADER_BYTES:
+        raise malformed(f"its header is longer than {_MAX_HEADER_BYTES} bytes")
+    header = read_json_object(_plain(read_base64url(segment), 8))
     # RFC 7515 §4.1.11: "If any of the listed extension Header Parameters are not understood and supported by the
     # recipient, then the JWS is invalid." We support none, and an empty or malformed list is invalid by itself.
     if "crit" in header or "b64" in header:
@@ -120,6 +124,22 @@ def read_header(segment: bytes) -> Header:
     if ("kid" in header and kid is None) or ("typ" in header and typ is None):
         raise malformed("kid and typ must not be null")
     return Header(algorithm, kid, typ)
+
+
+def read_unverified(payload: bytes) -> dict[str, Any]:
+    """The claims of a payload segment whose signature nobody has checked yet: a stranger's word.
+
+    Raises:
+        InvalidToken: ``token_malformed``; also for so many members that reading them costs more than the signature.
+    """
+    return read_json_object(_plain(read_base64url(payload), 64))
+
+
+def _plain(data: bytes, most: int) -> bytes:
+    """*data*, if there are at most *most* objects and lists in it, and eight times as many members."""
+    if data.count(b"{") + data.count(b"[") > most or data.count(b",") > 8 * most:
+        raise malformed("a part has too many members")
+    return data
 
 
 def read_json_object(data: bytes) -> dict[str, Any]:

@@ -199,7 +199,10 @@ class TokenIssuer:
         }
         if scopes:
             members["scope"] = " ".join(scopes)
-        return _encoded(members, "client_id=, subject=, audience= and scope="), " ".join(scopes)
+        text = _encoded(members, "client_id=, subject=, audience= and scope=")
+        if len(text) > MAX_TOKEN_BYTES:  # said here, because what is said by an error is not remembered
+            raise ConfigurationError(f"audience= and scope= make the token longer than {MAX_TOKEN_BYTES} bytes")
+        return text, " ".join(scopes)
 
 
 def _published(

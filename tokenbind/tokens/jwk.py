@@ -15,7 +15,6 @@ from .compact import base64url
 __all__ = ["export_jwk", "import_jwk", "jwk_thumbprint"]
 
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-_NUMBERS = ("n", "e", "x", "y")
 _MAX_MEMBER_CHARACTERS = 2048  # of a number: RSA of 8192 bits has 1366; what is longer is not even decoded
 
 
@@ -56,8 +55,9 @@ def import_jwk(jwk: Any) -> tuple[Any, list[str]]:
         raise ConfigurationError(f"{what} has a kid that is not a string")
     if not _PRIVATE_MEMBERS.isdisjoint(jwk):
         raise ConfigurationError(f"{what} is private; publish public keys only, and replace this one: it has leaked")
-    if any(isinstance(number := jwk.get(name), str) and len(number) > _MAX_MEMBER_CHARACTERS for name in _NUMBERS):
-        raise ConfigurationError(f"{what} has a number that is too long")
+    numbers = [jwk[name] for name in ("n", "e", "x", "y") if name in jwk]
+    if not all(isinstance(number, str) and len(number) <= _MAX_MEMBER_CHARACTERS for number in numbers):
+        raise ConfigurationError(f"{what} is broken: it has a number that is too long, or no text (RFC 7518 §6)")
     try:
         key = jwt.get_algorithm_by_name("EdDSA" if "EdDSA" in names else names[0]).from_jwk(dict(jwk))
     except Exception:  # noqa: BLE001 - PyJWT has let KeyError, TypeError and others through

@@ -81,7 +81,7 @@ class KeySet:
         Raises:
             ConfigurationError: if no key is left, if one is unsafe, private or broken, or if two cannot be told apart.
         """
-        keys, problems = read_jwks(jwks)
+        keys, problems = read_jwks(jwks, None)
         if problems:
             raise problems[0]
         return keys
@@ -155,13 +155,14 @@ class KeySet:
         return {"source": "fixed", "keys": keys}
 
 
-def read_jwks(jwks: object) -> tuple[KeySet, Sequence[ConfigurationError]]:
-    """The usable keys of a JWK Set, and what is wrong with the others.
+def read_jwks(jwks: object, most: int | None) -> tuple[KeySet, Sequence[ConfigurationError]]:
+    """The usable keys of a JWK Set, of which the first *most* are looked at, and what is wrong with it otherwise.
 
-    Of two keys that cannot be told apart by ``kid``, ``kty``, ``alg`` and ``use`` the first is taken.
+    Of two keys that cannot be told apart by ``kid``, ``kty``, ``alg`` and ``use`` the first is taken. There may be no
+    usable key: an issuer that has withdrawn its only one says so in this way.
 
     Raises:
-        ConfigurationError: if no key is usable.
+        ConfigurationError: if it is no JWK Set.
     """
     members = jwks.get("keys") if isinstance(jwks, Mapping) else None
     if not isinstance(members, (list, tuple)):
@@ -169,7 +170,9 @@ def read_jwks(jwks: object) -> tuple[KeySet, Sequence[ConfigurationError]]:
     found: dict[tuple[str | None, str], VerificationKey] = {}
     ids: list[tuple[str | None, str, str]] = []
     problems: list[ConfigurationError] = []
-    for jwk in members:
+    if most is not None and len(members) > most:
+        problems.append(ConfigurationError(f"the JWK Set has more than {most} keys; the others are not looked at"))
+    for jwk in members[:most]:
         try:
             public_key, names = import_jwk(jwk)
         except ConfigurationError as problem:
@@ -183,7 +186,7 @@ def read_jwks(jwks: object) -> tuple[KeySet, Sequence[ConfigurationError]]:
             found[kid, name] = VerificationKey(public_key, name, kid)
             ids.append((kid, name, jwk_thumbprint(jwk)))
     if not found:
-        raise [*problems, ConfigurationError(f"the JWK Set has no key for any of {', '.join(ALGORITHMS)}")][0]
+        problems.append(ConfigurationError(f"the JWK Set has no key for any of {', '.join(ALGORITHMS)}"))
     # A token without kid can be verified if only one key comes into question.
     for name in ALGORITHMS:
         fitting = [key for (_, algorithm), key in found.items() if algorithm == name]

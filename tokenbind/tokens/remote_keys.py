@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteKeySet"]
 
+_MAX_KEYS = 100
 _MAX_PAUSE_SECONDS = 30  # between attempts while the issuer is away
 _MAX_SECONDS = 2_000_000  # a socket's timeout is an int of milliseconds
 
@@ -54,9 +55,10 @@ class RemoteKeySet(Closing):
     """The keys that an issuer publishes. A `KeySource`; share one between all verifiers of that issuer.
 
     What it does: fetches over verified TLS, without redirects, with bounds on size and time; takes at most 100 keys;
-    skips keys that are broken, unsafe, private or not for signatures. If the issuer cannot be reached, or answers
-    nonsense, the last good keys serve on until they are `max_stale_seconds` old; then it is `Unavailable`. That the
-    issuer is away at the start is no error: the first token is.
+    skips keys that are broken, unsafe, private or not for signatures. A set without any usable key is an answer: the
+    issuer has withdrawn them. If the issuer cannot be reached, or answers no JWK Set, the last keys serve on until they
+    are `max_stale_seconds` old; then it is `Unavailable`. That the issuer is away at the start is no error: the first
+    token is.
 
     What it does NOT do: it does not verify who runs *url*, beyond TLS.
 
@@ -116,6 +118,7 @@ class RemoteKeySet(Closing):
         self._known: tuple[KeySet | None, float] = (None, 0.0)  # and until when they may be used
         self._fetched_at: float | None = None
         self._problem = "nothing was fetched yet"
+        self._flaw = ""  # of the document
         self._failures = 0
         self._closed = False
         self._be_born()
@@ -130,6 +133,7 @@ class RemoteKeySet(Closing):
         self._document: object = None  # the fork may have come between it and its keys
         self._asked = _new_future()  # for the first fetch, and later for those that callers ask for
         self._asked_at = -float("inf")
+        self._begun = float("inf")  # since when somebody waits for the first fetch
 
     def current(self) -> KeySet:
         """As in `KeySource.current`: what was fetched last, at once.
@@ -200,7 +204,9 @@ class RemoteKeySet(Closing):
             if self._closed or self._has_other_keys_than(seen):
                 return None
             now = _now()
-            if self._first_done or now < self._known[1]:
+            self._begun = min(self._begun, now)
+            late = now > self._begun + self._timeout + _GRACE_SECONDS  # name resolution cannot be cut off
+            if self._first_done or late or now < self._known[1]:
                 if not self._asked.done() or now - self._asked_at < self._cooldown:
                     return None
                 self._asked, self._asked_at = _new_future(), now
@@ -246,15 +252,18 @@ class RemoteKeySet(Closing):
         return min(pause, _MAX_PAUSE_SECONDS, 2.0 ** min(self._failures - 1, 10)) if self._failures else pause
 
     def _take(self, document: dict[str, Any], fetched_at: float) -> None:
-        keys, problems = self._known[0], _NO_PROBLEMS
+        keys, new_problems = self._known[0], _NO_PROBLEMS
+        flaw = self._flaw
         if keys is None or document != self._document:
-            keys, problems = read_jwks(document)
+            keys, new_problems = read_jwks(document, _MAX_KEYS)
+            flaw = str(new_problems[0]) if new_problems else ""
         with self._lock:
             if self._closed:
                 return
             self._known = keys, fetched_at + self._max_stale
-            self._document, self._fetched_at, self._problem = document, fetched_at, ""
-        for problem in problems:
+            self._document, self._fetched_at = document, fetched_at
+            self._flaw = self._problem = flaw
+        for problem in new_problems:
             _warn("in the keys of %s: %s", self._url, problem)
 
     def _failed(self, problem: str) -> None:

@@ -27,7 +27,7 @@ class VerifiedCache:
         self.young: dict[bytes, VerifiedToken] = {}
         self._old: dict[bytes, VerifiedToken] = {}
         #: The length in bytes of the longest token that was put here, for those who ask.
-        self.longest = 0
+        self.longest: int = 0
 
     def get(self, key: bytes) -> VerifiedToken | None:
         token = self.young.get(key)

@@ -10,7 +10,7 @@ from ..errors import ConfigurationError, InvalidToken, Reason
 from ..monitoring import Monitor
 from .bound_token import BoundToken
 from .closing import Closing
-from .compact import read_base64url, read_compact, read_json_object
+from .compact import read_compact, read_unverified
 from .signed_tokens import as_bytes
 from .verdicts import report_refused
 from .verifier import TokenVerifier
@@ -80,7 +80,7 @@ class TokenVerifiers(Closing):
 
     def _verifier_for(self, token: str | bytes, peer: PeerCertificate | None) -> TokenVerifier:
         try:
-            issuer = read_json_object(read_base64url(read_compact(as_bytes(token)).payload)).get("iss")
+            issuer = read_unverified(read_compact(as_bytes(token)).payload).get("iss")
             if type(issuer) is str and issuer in self._by_issuer:
                 return self._by_issuer[issuer]
             raise InvalidToken(Reason.ISSUER_MISMATCH, "iss is none of the issuers that are trusted here")

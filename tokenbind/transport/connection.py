@@ -7,7 +7,7 @@ import ssl
 from threading import Timer
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from urllib3.connection import HTTPSConnection
 
@@ -60,7 +60,8 @@ class BoundedConnection(HTTPSConnection):
 
     def _new_conn(self) -> socket.socket:
         # close() finds it there, should the rest fail.
-        self.sock = connected = self._connect()
+        connected = self._connect()
+        self.sock: socket.socket | Any = connected
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.settimeout(self._left())
         # A descriptor of its own: the number of the connection's could already be that of another file.

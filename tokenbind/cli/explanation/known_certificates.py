@@ -58,12 +58,12 @@ class KnownCertificate:
         self.peer: PeerCertificate = PeerCertificate.from_der(der)
         self.der = der
         self.place = place
-        self.is_first = bool(content)
+        self.is_first: bool = bool(content)
         self._content = content
-        self.subject = self._tried(lambda x509: x509.subject)
-        self.issuer = self._tried(lambda x509: x509.issuer)
-        self.not_before = self._tried(lambda x509: x509.not_valid_before_utc)
-        self.not_after = self._tried(lambda x509: x509.not_valid_after_utc)
+        self.subject: Any = self._tried(lambda x509: x509.subject)
+        self.issuer: Any = self._tried(lambda x509: x509.issuer)
+        self.not_before: Any = self._tried(lambda x509: x509.not_valid_before_utc)
+        self.not_after: Any = self._tried(lambda x509: x509.not_valid_after_utc)
         self.public_key: bytes | None = self._tried(_public_key)
         self._signed_part: bytes | None = self._tried(lambda x509: x509.tbs_certificate_bytes)
 

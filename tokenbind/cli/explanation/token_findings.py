@@ -81,8 +81,12 @@ def _header(header: Mapping[str, Any], algorithms: frozenset[str]) -> Iterator[F
 
 def _signature(text: str, header: Mapping[str, Any], jwks: Mapping[str, Any]) -> Iterator[Finding]:
     algorithm, kid = header.get("alg"), header.get("kid")
-    if not isinstance(algorithm, str) or not isinstance(kid, (str, type(None))):
-        return  # said already, or by the verdict
+    if not isinstance(kid, (str, type(None))):
+        what = f"The token's kid is {shown(kid)}, and no text: no key can be found by it."
+        yield Finding("key_unknown", what, "The issuer must write a text there; or the token is forged.")
+        return
+    if not isinstance(algorithm, str):
+        return  # said already
     signing_input, _, signature = text.rpartition(".")
     try:
         key = KeySet.from_jwks(jwks).find(kid, algorithm)
