@@ -46,7 +46,8 @@ def explain():
         report = json.loads(out)
         causes, findings = ([one["id"] for one in report[kind]] for kind in ("causes", "findings"))
         assert len(causes) > 0
-        assert text.startswith("MATCHES" if causes == ["matches"] else "NO MATCH")
+        right = "MATCHES" if status == 0 else "WRONG"
+        assert text.startswith(right if causes == ["matches"] else "NO MATCH")
         assert (status == 0) <= (causes == ["matches"] and findings == [])
         assert all(f"`{id_}`" in documented for id_ in causes + findings)
         return Explained(status, causes, findings, text, report)

@@ -71,7 +71,6 @@ def test_more_than_a_screen_holds(explain, files, tokenbind_kit):
         ("--cert client.pem --jwks null.json", "a JWK Set is needed"),
         ("--cert client.pem --algorithm none", "the algorithm must be one of"),
         ("--cert client.pem --at yesterday", "--at must be a time such as"),
-        ("--cert client.pem --at 2025-01-31T12:00:00", "--at must be a datetime with a timezone"),
         (f"--cert client.pem --at {'9' * 30}", "--at must be a time such as"),
     ],
 )

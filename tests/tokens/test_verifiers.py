@@ -147,7 +147,7 @@ def test_the_monitor(verify, two):
 def test_construction(two):
     """Nothing, something else, and two verifiers for one issuer are refused; any iterable will do."""
     for verifiers in ([], [two.a.verifier, None], [A], [TokenVerifiers([two.a.verifier])]):
-        with pytest.raises(ConfigurationError, match="takes TokenVerifiers"):
+        with pytest.raises(ConfigurationError, match="takes a list of TokenVerifier"):
             TokenVerifiers(verifiers)
     for again in (two.a.verifier, two.verifier(two.a, profile=AccessTokenProfile.KEYCLOAK)):
         with pytest.raises(ConfigurationError, match="two verifiers are for the same issuer"):

@@ -96,7 +96,7 @@ def test_a_server_out_of_order_has_said_nothing(site, context, status):
 
 def test_a_server_that_cannot_be_reached_is_asked_once(context):
     """There is no answer to fall back from."""
-    with pytest.raises(FetchError, match=f"^https://127.0.0.1:1{OAUTH} cannot be reached: ConnectionRefusedError$"):
+    with pytest.raises(FetchError, match=f"^https://127.0.0.1:1{OAUTH} cannot be reached: ConnectionRefusedError"):
         discover("https://127.0.0.1:1", context=context)
     with pytest.raises(FetchError, match="did not answer within 0 seconds"):
         discover("https://127.0.0.1:1", context=context, timeout_seconds=0)
@@ -123,7 +123,7 @@ def test_the_issuer_must_be_identical(site, context, change):
     message = str(caught.value)
     assert [OAUTH] == asked
     assert ascii(change(url))[:100] in message
-    assert message.endswith(f"not of '{url}'")
+    assert f"not of '{url}'" in message
     assert message.isprintable()
     assert len(message) < 500
 

@@ -201,7 +201,9 @@ def test_a_message_of_a_failure_shows_no_query(context):
     """It ends up in logs."""
     with pytest.raises(FetchError) as caught:
         fetch("https://127.0.0.1:1/token?code=secret", context=context)
-    assert "https://127.0.0.1:1/token cannot be reached: ConnectionRefusedError" == str(caught.value)
+    assert "https://127.0.0.1:1/token cannot be reached: ConnectionRefusedError (nothing listens there)" == str(
+        caught.value
+    )
 
 
 def test_a_name_that_does_not_exist_is_an_error(context, monkeypatch):

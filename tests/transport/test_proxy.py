@@ -84,7 +84,7 @@ def test_the_environment_does_not_switch_a_proxy_off(origin, proxying, context, 
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "it answered 407"),
         (b"HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1/\r\n\r\n", "it answered 302"),
         (b"HTTP/1.1 204 None\r\n\r\n", "it answered 204"),
-        (b"HTTP/1.1 200 OK\r\n\r\njunk", "SSL.*Error"),
+        (b"HTTP/1.1 200 OK\r\n\r\njunk", r"SSL.*Error.*is it an https port\?\)"),
         (b"junk\r\n", "BadStatusLine"),
         (b"", "RemoteDisconnected"),
     ],
@@ -103,7 +103,7 @@ def test_a_proxy_that_does_not_connect_us_is_an_error(listening, context, answer
 
 def test_a_proxy_that_is_not_there_is_an_error(context):
     """It is not gone around."""
-    with pytest.raises(FetchError, match="through the proxy: ConnectionRefusedError$"):
+    with pytest.raises(FetchError, match="through the proxy: ConnectionRefusedError"):
         fetch("https://as.example/", context=context, proxy="http://127.0.0.1:1")
 
 

@@ -64,7 +64,10 @@ def read_certificates(pem: object) -> tuple[bytes, ...]:
         InvalidRequest: ``certificate_malformed``.
     """
     if type(pem) is not str:
-        raise malformed("PEM is needed as str, DER as bytes")
+        is_text = isinstance(pem, bytes) and pem.startswith(b"-----BEGIN")
+        raise malformed(
+            "this is PEM text in bytes; decode it to str first" if is_text else "PEM is needed as str, DER as bytes"
+        )
     if len(pem) > _MAX_PEM_CHARACTERS:
         raise malformed("the PEM text is too long")
     text = pem.replace("\r\n", "\n") if "\r" in pem else pem

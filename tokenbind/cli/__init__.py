@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from io import TextIOWrapper
+import logging
 import sys
 
 from .. import __version__
@@ -42,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):  # claims are in any script, terminals are not
             stream.reconfigure(errors="backslashreplace")
     arguments = parser.parse_args(argv)
+    log = logging.getLogger("tokenbind")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # what it would say, the command says
     try:
         status: int = arguments.run(arguments)
     except TokenBindError as error:
@@ -53,4 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stdout = None  # or the interpreter complains when it flushes it
         return 2
+    finally:
+        log.setLevel(level)
     return status

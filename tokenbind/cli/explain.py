@@ -16,7 +16,6 @@ from time import time
 from typing import Any
 
 from ..binding import PeerCertificate
-from ..binding.moments import seconds_of
 from ..errors import ConfigurationError, InvalidToken
 from ..tokens import AccessTokenProfile, KeySet, TokenVerifier
 from ..tokens.algorithms import canonical_algorithms
@@ -36,7 +35,15 @@ from .explanation import (
     readings,
     token_findings,
 )
-from .output import certificate_of, print_facts, print_json, printable, read_bytes, read_jwks
+from .output import (
+    certificate_of,
+    print_facts,
+    print_json,
+    printable,
+    read_bytes,
+    read_jwks,
+    read_token_argument,
+)
 
 
 _WIDTH = 118
@@ -57,14 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--issuer", metavar="URL", help="the exact iss")
     parser.add_argument("--audience", help="what the resource server is called in aud")
     parser.add_argument("--algorithm", action="append", help="default: those of the profile")
-    parser.add_argument("--profile", choices=tuple(PROFILES), default="rfc9068", help="default: rfc9068")
+    parser.add_argument(
+        "--profile", choices=tuple(PROFILES), type=str.lower, default="rfc9068", help="default: rfc9068"
+    )
     parser.add_argument("--at", metavar="TIME", help="ISO 8601 or seconds since 1970, to look back; default: now")
 
 
 def run(arguments: argparse.Namespace) -> int:
     expected = _expected(arguments)
-    # What a file ends with says nothing about what the client sends.
-    text = read_bytes("-").decode("latin-1").rstrip("\r\n") if arguments.token == "-" else arguments.token
+    text = read_token_argument(arguments.token)
     leaf, *others = (known for path in (arguments.cert, *arguments.also) for known in _known_certificates(path))
     token = read_token(text)
     if token.header is None or token.claims is None:
@@ -109,7 +117,7 @@ def _moment(text: str) -> float:
         moment = datetime.fromtimestamp(int(text), timezone.utc) if text.isdecimal() else datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError):
         raise ConfigurationError("--at must be a time such as 2025-01-31T12:00:00Z, or seconds since 1970") from None
-    return seconds_of(moment, "--at")
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _verdict(text: str, peer: PeerCertificate, expected: Expected) -> dict[str, Any] | None:
@@ -143,26 +151,41 @@ def _hash_in(token: LenientToken) -> str | None:
 
 def _print_text(report: dict[str, Any], causes: Sequence[Finding], findings: Sequence[Finding]) -> None:
     verdict = report["verify"]
-    wrong = ", ".join(one.id for one in (*causes, *findings) if one.id != "matches")[:100]
+    if report["matches"] and findings:  # what is wrong comes first
+        causes, findings = findings, [causes[0]._replace(do="")]
+    wrong = ", ".join(dict.fromkeys(one.id for one in (*causes, *findings) if one.id != "matches"))[:90]
+    if not wrong and verdict is not None and not verdict["verified"]:
+        wrong = verdict["reason"]
     facts = {
-        "MATCHES" if report["matches"] else "NO MATCH": wrong or "and nothing else is wrong",
+        **_headline(report, wrong),
         "token": report["expected"] or "-",
         "presented": f"{report['presented']}  {report['subject']}",
         "not checked": ", ".join(_UNCHECKED[name] for name in report["not_checked"]) or "-",
     }
     if verdict is not None:
-        facts["verify"] = (
-            "VERIFIED" if verdict["verified"] else f"REFUSED {verdict['reason']}: {verdict['detail']}"[:100]
-        )
+        refused = "" if verdict["verified"] else f"REFUSED {verdict['reason']}: {verdict['detail']}"
+        facts["verify"] = textwrap.shorten(refused, 105, placeholder=" ...") or "VERIFIED"
     print_facts(facts)
     lines = 0
     for number, finding in enumerate((*causes, *findings)):
-        block = [*_wrapped(finding.what, f"{finding.id}: ", "  "), *_wrapped(finding.do, "  -> ", "     ")]
+        block = [
+            *_wrapped(finding.what, f"{finding.id}: ", "  "),
+            *_wrapped(finding.do, "  -> ", "     "),
+        ]
         lines += 1 + len(block)
         if lines > _MAX_LINES:
             print(f"\n... and {len(causes) + len(findings) - number} more: --json has all")
             break
         print("", *block, sep="\n")
+
+
+def _headline(report: dict[str, Any], wrong: str) -> dict[str, str]:
+    if not report["matches"]:
+        return {"NO MATCH": wrong}
+    if wrong:
+        return {"WRONG": f"{wrong} (the certificate matches)"}
+    unchecked = "; but not everything was checked" if report["not_checked"] else ""
+    return {"MATCHES": f"and nothing else is wrong{unchecked}"}
 
 
 def _wrapped(text: str, first: str, next_: str) -> list[str]:

@@ -22,6 +22,7 @@ __all__ = [
     "read_certificate",
     "read_jwks",
     "read_secret",
+    "read_token_argument",
     "write_private",
 ]
 
@@ -56,6 +57,23 @@ def read_bytes(path: str) -> bytes:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
 
 
+def read_token_argument(text: str) -> str:
+    """The token that a command was given, or the one on standard input for ``-``, without the line end after it.
+
+    Raises:
+        ConfigurationError: if it is the name of a file instead.
+    """
+    if text == "-":
+        return read_bytes("-").decode("latin-1").rstrip("\r\n")
+    try:
+        is_file = len(text) < 256 and Path(text).is_file()
+    except (OSError, ValueError):
+        is_file = False
+    if is_file:
+        raise ConfigurationError(f"{printable(text)} is a file; give - as the token, and the file as standard input")
+    return text
+
+
 def read_certificate(path: str) -> PeerCertificate:
     """The certificate in a PEM or DER file.
 
@@ -84,6 +102,8 @@ def read_jwks(path: str) -> Any:
     Raises:
         ConfigurationError: if the file cannot be read, or is not JSON.
     """
+    if path.startswith("https://"):
+        raise ConfigurationError("--jwks takes a file; without it, `tokenbind verify` fetches the issuer's keys")
     try:
         return json.loads(read_bytes(path))
     except (ValueError, RecursionError):

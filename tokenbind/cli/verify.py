@@ -12,7 +12,7 @@ from ..binding import BindingPolicy
 from ..errors import InvalidToken
 from ..tokens import AccessTokenProfile, KeySet, TokenVerifier, VerifierOptions
 from .explanation import PROFILES
-from .output import print_facts, print_json, read_bytes, read_certificate, read_jwks
+from .output import print_facts, print_json, read_certificate, read_jwks, read_token_argument
 
 
 _BINDING = {"required": BindingPolicy.REQUIRED, "when-present": BindingPolicy.WHEN_PRESENT}
@@ -28,12 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--audience", required=True, help="what this resource server is called in aud")
     parser.add_argument("--cert", metavar="FILE", help="the peer's certificate; default: the peer has none")
     parser.add_argument("--algorithm", action="append", help="default: those of the profile")
-    parser.add_argument("--profile", choices=tuple(PROFILES), default="rfc9068", help="default: rfc9068")
+    parser.add_argument(
+        "--profile", choices=tuple(PROFILES), type=str.lower, default="rfc9068", help="default: rfc9068"
+    )
     parser.add_argument("--binding", choices=tuple(_BINDING), default="required", help="default: required")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    token = (read_bytes("-").decode("latin-1") if arguments.token == "-" else arguments.token).strip()
+    token = read_token_argument(arguments.token).strip()
     peer = read_certificate(arguments.cert) if arguments.cert else None
     try:
         with _verifier(arguments) as verifier:

@@ -82,7 +82,9 @@ def read_base64url_pair(one: bytes, other: bytes) -> tuple[bytes, bytes]:
             a2b_base64(other.translate(_DECODE) + _PADDING[other[-1:], len(other) & 3], strict_mode=True),
         )
     except (KeyError, Base64Error):
-        raise malformed("a segment is not the one canonical base64url of anything") from None
+        raise malformed(
+            "a segment is not base64url (RFC 7515 §2); no scheme, quote or space may be around it"
+        ) from None
 
 
 def read_compact(token: bytes) -> CompactToken:

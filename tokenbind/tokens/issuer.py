@@ -76,6 +76,9 @@ class TokenIssuer:
         """The ``iss`` of its tokens."""
         return self._issuer
 
+    def __repr__(self) -> str:
+        return f"<TokenIssuer {self._issuer}>"
+
     def mint(
         self,
         peer: PeerCertificate | None,
@@ -156,7 +159,11 @@ class TokenIssuer:
         claims: Mapping[str, Any] | None,
         unsafe_not_after: datetime | None,
     ) -> tuple[str, int, str]:
-        if peer is None:
+        if not isinstance(peer, PeerCertificate):
+            if peer is not None:
+                raise ConfigurationError(
+                    f"the peer must be a PeerCertificate, such as of a peer source, not {type(peer)}"
+                )
             raise InvalidRequest(
                 Reason.CERTIFICATE_MISSING, "no certificate to bind to: the client did not present one (RFC 8705 §3)"
             )

@@ -149,6 +149,9 @@ class KeySet:
         """False: there is nowhere to ask."""
         return seen is not self
 
+    def __repr__(self) -> str:
+        return f"<KeySet of {len({kid for kid, _, _ in self._ids})} keys>"
+
     def describe(self) -> dict[str, Any]:
         """Kids and algorithms, as JSON."""
         keys = [{"kid": kid, "alg": algorithm} for kid, algorithm, _ in sorted(self._ids, key=str)]

@@ -263,6 +263,8 @@ class RemoteKeySet(Closing):
             self._known = keys, fetched_at + self._max_stale
             self._document, self._fetched_at = document, fetched_at
             self._flaw = self._problem = flaw
+        if self._failures:
+            _warn("the keys of %s are fetched again, after %d failures", self._url, self._failures)
         for problem in new_problems:
             _warn("in the keys of %s: %s", self._url, problem)
 
@@ -272,7 +274,10 @@ class RemoteKeySet(Closing):
                 return
             self._failures += 1
             self._problem = problem
-        _warn("the keys of %s could not be fetched: %s", self._url, problem)
+        meanwhile = (
+            "the last ones serve on" if _now() < self._known[1] else "every token is refused with 503 until then"
+        )
+        _warn("the keys of %s could not be fetched, %s: %s", self._url, meanwhile, problem)
 
 
 def _warn(message: str, *arguments: object) -> None:

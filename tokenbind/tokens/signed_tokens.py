@@ -127,7 +127,10 @@ class SignedTokens:
         header = read_header(segment)
         # RFC 8725 §3.11: explicit typing, so that an ID token or a logout token is never taken for an access token.
         if (header.type or "").lower() not in self._types:
-            raise InvalidToken(Reason.TOKEN_TYPE_REFUSED, "typ is not that of an access token of this profile")
+            raise InvalidToken(
+                Reason.TOKEN_TYPE_REFUSED,
+                f"typ is not {' or '.join(sorted(self._types)) or 'absent'}, as an access token of this profile has it",
+            )
         # RFC 8725 §3.1: the caller's list decides, compared with case, and nothing in the token.
         if header.algorithm not in self.algorithms:
             if header.algorithm in ALGORITHMS:

@@ -240,6 +240,9 @@ class TokenVerifier(Closing):
             "keys": self._keys.describe(),
         }
 
+    def __repr__(self) -> str:
+        return f"<TokenVerifier of {self._claims.issuer} for {', '.join(sorted(self._claims.audience))}>"
+
     def close(self) -> None:
         """End what `from_issuer` has started. Keys that were given to the constructor are their owner's to close."""
         if self._closes_keys:
@@ -279,6 +282,12 @@ class TokenVerifier(Closing):
         except (InvalidToken, Unavailable) as error:
             report_refused(self._monitor, error, peer, token)
             raise
+        except AttributeError:
+            if peer is None or isinstance(peer, PeerCertificate):
+                raise
+            raise ConfigurationError(
+                f"the peer must be a PeerCertificate, such as PeerCertificate.from_pem(text), or None, not {type(peer)}"
+            ) from None
         if self._monitor is not None:
             report_accepted(self._monitor, token, peer, thumbprint, refusal)
         bound: BoundToken = _create(BoundToken)

@@ -34,9 +34,9 @@ class TokenVerifiers(Closing):
     """
 
     def __init__(self, verifiers: Iterable[TokenVerifier], *, monitor: Monitor | None = None) -> None:
-        members = list(verifiers)
+        members = list(verifiers) if isinstance(verifiers, Iterable) else []
         if not members or not all(isinstance(verifier, TokenVerifier) for verifier in members):
-            raise ConfigurationError("TokenVerifiers takes TokenVerifiers, one for each issuer")
+            raise ConfigurationError("TokenVerifiers takes a list of TokenVerifier objects, one for each issuer")
         self._by_issuer = {verifier.issuer: verifier for verifier in members}
         if len(self._by_issuer) != len(members):
             raise ConfigurationError("two verifiers are for the same issuer; give one of them several audiences")
@@ -73,6 +73,9 @@ class TokenVerifiers(Closing):
         """What each verifier says of itself, by issuer, as JSON."""
         return {"issuers": {issuer: verifier.describe() for issuer, verifier in self._by_issuer.items()}}
 
+    def __repr__(self) -> str:
+        return f"<TokenVerifiers of {', '.join(self._by_issuer)}>"
+
     def close(self) -> None:
         """Close every verifier."""
         for verifier in self._by_issuer.values():
@@ -83,7 +86,10 @@ class TokenVerifiers(Closing):
             issuer = read_unverified(read_compact(as_bytes(token)).payload).get("iss")
             if type(issuer) is str and issuer in self._by_issuer:
                 return self._by_issuer[issuer]
-            raise InvalidToken(Reason.ISSUER_MISMATCH, "iss is none of the issuers that are trusted here")
+            raise InvalidToken(
+                Reason.ISSUER_MISMATCH,
+                f"iss is none of those that are trusted here: {', '.join(map(repr, self._by_issuer))}",
+            )
         except InvalidToken as error:
             report_refused(self._monitor, error, peer)
             raise

@@ -118,7 +118,10 @@ def discover(
             return error
         if members.get("issuer") != issuer:
             named = ascii(members.get("issuer"))[:200]
-            raise FetchError(f"{shown(url)} is the metadata of the issuer {named}, not of {issuer!r}", 200)
+            raise FetchError(
+                f"{shown(url)} is the metadata of the issuer {named}, not of {issuer!r}: issuer= must be the same text",
+                200,
+            )
         return ServerMetadata(issuer, members, address=address, allowed_hosts=allowed_hosts)
 
     # The first is at the root of the host, where another site may live that redirects, or has a page for everything.
@@ -138,6 +141,8 @@ def require_issuer(issuer: str) -> HttpsUrl:
     url = require_url("issuer", issuer)
     if "?" in issuer or "#" in issuer:
         raise ConfigurationError("issuer= must have no query and no fragment (RFC 8414 §2)")
+    if "/.well-known/" in issuer:
+        raise ConfigurationError("issuer= must be the issuer itself, not the address of its metadata")
     return url
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from http.client import HTTPException
 import re
+import socket
 import ssl
 from typing import Any, NamedTuple
 
@@ -148,5 +149,15 @@ def _read_body(url: str, answer: urllib3.BaseHTTPResponse, max_bytes: int) -> by
 
 def _kind_of(error: Exception) -> str:
     refused = re.match(r"Tunnel connection failed: (\d{3}) ", str(error))
-    reason = getattr(error, "verify_message", "")
-    return f"it answered {refused[1]}" if refused else f"{type(error).__name__}{f' ({reason})' if reason else ''}"
+    if refused:
+        return f"it answered {refused[1]}"
+    if reason := getattr(error, "verify_message", ""):
+        return f"{type(error).__name__} ({reason}); ca= says who vouches for that server"
+    return f"{type(error).__name__}{next((f' ({hint})' for kind, hint in _HINTS if isinstance(error, kind)), '')}"
+
+
+_HINTS: tuple[tuple[type[Exception], str], ...] = (
+    (ConnectionRefusedError, "nothing listens there"),
+    (socket.gaierror, "that host is not known"),
+    (ssl.SSLError, "is it an https port?"),
+)

@@ -61,6 +61,8 @@ def require_url(name: str, url: str) -> HttpsUrl:
         ConfigurationError: if it is anything else. The message does not show it: it may hold a password.
     """
     read = read_https_url(url)
+    if read is None and isinstance(url, str) and url.startswith("http://"):
+        raise ConfigurationError(f"{name}= must be an https URL, and is http")
     if read is None:
         raise ConfigurationError(
             f"{name}= must be an https URL in plain ASCII, without credentials or white space in it; "

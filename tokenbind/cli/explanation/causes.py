@@ -57,7 +57,7 @@ def binding_causes(
         causes = [*_shape(header, claims), *_value(claims, leaf, others)]
         return causes or [Finding("refused", sentence(error), "See the page Reasons of the documentation.")]
     what = f"The token is bound to this certificate: {leaf.name}."
-    do = "If a server says otherwise, it sees another certificate than this one: its event has the thumbprint."
+    do = "If a server says otherwise, it sees another certificate than this one: its log and its events have both."
     return [Finding("matches", what, do)]
 
 
@@ -71,7 +71,7 @@ def _shape(header: Mapping[str, Any], claims: Mapping[str, Any]) -> Iterator[Fin
     foreign = [name for name in _METHODS if name in members]
     if foreign:
         beside, id_ = (f" beside {_NAME}", "other_method_beside") if _NAME in members else ("", "other_method")
-        names = " and ".join(f"{name}, {_METHODS[name]}," for name in foreign)
+        names = " and ".join(f"{name}, {_METHODS[name]}" for name in foreign)
         what = f"The token's cnf names {names}{beside}; a certificate alone does not prove that."
         do = "The client gets a token that is bound to its certificate alone: over mutual TLS, without a DPoP proof."
         yield Finding(id_, what, do)

@@ -76,6 +76,9 @@ def _wrong_form(segments: list[str], header: dict[str, Any] | None) -> Iterator[
     if len(segments) == 5:
         do = "Let the issuer give signed tokens; encrypted ones are not supported."
         yield Finding("token_encrypted", "The token has five segments: it is encrypted (JWE).", do)
+    if len(segments) == 2 and header is not None:
+        do = "See what cuts it: the third segment, the signature, is missing."
+        yield Finding("token_cut_off", "The token is cut off: it has two segments of three.", do)
     if len(segments) != 3 or header is None:
         what = f"The token is opaque: {'its header is no JSON' if len(segments) == 3 else 'a JWT has three segments'}."
         do = "Let the issuer give JWTs, or ask its introspection endpoint for the cnf (RFC 8705 §3.2)."

@@ -33,9 +33,9 @@ def profile_findings(
         yield Finding(kind, what, do)
         return
     why = f"The token does not fit the profile {profile.name}: {', '.join(misfits[:3])}{', ...' * (len(misfits) > 3)}"
-    for attribute in PROFILES.values():
+    for option, attribute in PROFILES.items():
         if not _misfits(header, claims, getattr(AccessTokenProfile, attribute)):
-            do = f"Give the verifier profile=AccessTokenProfile.{attribute}, and this command --profile."
+            do = f"Give the verifier profile=AccessTokenProfile.{attribute}, and this command --profile {option}."
             yield Finding("wrong_profile", f"{why}. It fits {attribute}.", do)
             return
     do = "Let the issuer follow RFC 9068, or describe its tokens: profile=AccessTokenProfile(name=..., ...)."
