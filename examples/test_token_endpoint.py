@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 import token_endpoint
 
-from tokenbind import SigningKey
+from tokenbind import InvalidToken, Reason, SigningKey, TokenIssuer, TokenVerifier
 from tokenbind.testing import asgi_with_peer
 
 
@@ -34,6 +34,24 @@ def test_a_registered_client_gets_a_bound_token(ask, tokenbind_kit, tokenbind_cl
     assert ("Bearer", 300) == (answer.json()["token_type"], answer.json()["expires_in"])
     bound = tokenbind_kit.verifier.verify(answer.json()["access_token"], tokenbind_client.peer)
     assert {"invoices:read", "invoices:write"} == bound.scopes
+
+
+def test_a_resource_server_finds_its_keys(tokenbind_kit, tokenbind_client, tokenbind_stranger, tokenbind_server):
+    """By its name alone, over TLS; and a stolen token is refused all the same."""
+    apps = []
+
+    async def app(scope, receive, send):
+        await apps[0](scope, receive, send)
+
+    server = tokenbind_server(app)
+    issuer = TokenIssuer(server.url, tokenbind_kit.key)
+    apps.append(token_endpoint.create_app(issuer, tokenbind_kit.audience, {}))
+    token = issuer.mint(tokenbind_client.peer, client_id="client", audience=tokenbind_kit.audience)
+    with TokenVerifier.from_issuer(server.url, audience=tokenbind_kit.audience, ca=tokenbind_kit.ca_pem) as verifier:
+        assert tokenbind_client.thumbprint == verifier.verify(token, tokenbind_client.peer).thumbprint
+        with pytest.raises(InvalidToken) as caught:
+            verifier.verify(token, tokenbind_stranger.peer)
+    assert Reason.CERTIFICATE_MISMATCH is caught.value.reason
 
 
 def test_a_client_can_ask_for_less(ask, tokenbind_client):

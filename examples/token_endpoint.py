@@ -1,7 +1,8 @@
 """A token endpoint: client credentials over mutual TLS, for clients that are registered by their certificate.
 
-It shows what `TokenIssuer` needs around it. An authorization server has much more: other grants, refresh tokens,
-discovery, registration. That role of tokenbind is not in this release.
+It shows what `TokenIssuer` needs around it, and publishes its keys where `TokenVerifier.from_issuer` looks for them.
+An authorization server has much more: other grants, refresh tokens, registration. That role of tokenbind is not in this
+release.
 
 Run it::
 
@@ -62,11 +63,30 @@ def create_app(issuer: TokenIssuer, audience: str, clients: Mapping[str, Mapping
             return _refuse("invalid_scope")
         return _answer(200, issuer.token_response(peer, client_id=client_id, audience=audience, scope=asked))
 
+    async def metadata(_request: Request) -> JSONResponse:
+        """RFC 8414 §2, as far as there is something to say."""
+        return JSONResponse(
+            {
+                "issuer": issuer.issuer,
+                "token_endpoint": f"{issuer.issuer}/token",
+                "jwks_uri": f"{issuer.issuer}/jwks",
+                "tls_client_certificate_bound_access_tokens": True,
+            }
+        )
+
+    async def jwks(_request: Request) -> JSONResponse:
+        return JSONResponse(issuer.jwks())
+
     async def malformed(_request: Request, _error: Exception) -> JSONResponse:
         """A certificate that cannot be read, or has expired. Anything else is our own mistake: 500, and a traceback."""
         return _refuse("invalid_request")
 
-    return Starlette(routes=[Route("/token", token, methods=["POST"])], exception_handlers={InvalidRequest: malformed})
+    routes = [
+        Route("/token", token, methods=["POST"]),
+        Route("/.well-known/oauth-authorization-server", metadata),
+        Route("/jwks", jwks),
+    ]
+    return Starlette(routes=routes, exception_handlers={InvalidRequest: malformed})
 
 
 def _is_registered(peer: PeerCertificate, client: Mapping[str, str]) -> bool:

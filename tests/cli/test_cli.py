@@ -259,6 +259,19 @@ def test_a_terminal_of_few_characters(files, token, tokenbind_kit, tokenbind_cli
         assert (done.returncode, b"\\u540d" in done.stdout) in ((0, True), (1, False))
 
 
+def test_a_file_is_no_token_and_a_url_is_no_file(run, files, token):
+    """Both are said; a token is never looked for on the disk if it cannot be there."""
+    (files / "token.txt").write_text(token)
+    for command in ("verify", "explain"):
+        status, _, why = run(command, "token.txt", "--cert", "client.pem", *ISSUER_OPTIONS, "--jwks", "jwks.json")
+        assert (2, True) == (status, "token.txt is a file; give -" in why)
+        status, _, why = run(
+            command, token, "--cert", "client.pem", *ISSUER_OPTIONS, "--jwks", "https://as.example/jwks"
+        )
+        assert (2, True) == (status, "--jwks takes a file" in why)
+    assert 1 == run(*VERIFY, "x\0y", "--cert", "client.pem")[0]
+
+
 def test_verify_takes_a_profile(run, files, token, tokenbind_kit, tokenbind_client):
     """A token of Keycloak's is one under its own profile alone."""
     claims = tokenbind_kit.claims(tokenbind_client, typ="Bearer", azp="client")

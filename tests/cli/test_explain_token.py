@@ -180,6 +180,13 @@ def test_a_kid_that_is_no_text(found, kid):
     assert (1, ["matches"], ["key_unknown"]) == outcome[:3]
 
 
+def test_a_token_that_is_cut_off(explain, files, tokenbind_token):
+    """It is no opaque one."""
+    outcome = explain(tokenbind_token.rpartition(".")[0], "--cert", "client.pem")
+
+    assert (1, ["unreadable"], ["token_cut_off"]) == outcome[:3]
+
+
 def test_the_key_and_the_signature(found, files, tokenbind_kit):
     """Unknown, for something else, or not the one that signed; without --jwks nothing is said of it."""
     other = SigningKey.generate("ES256", kid="other")

@@ -274,6 +274,13 @@ def test_a_token_that_nobody_would_take_is_not_minted(tokenbind_kit, tokenbind_c
             tokenbind_kit.mint(tokenbind_client, claims=claims)
 
 
+@pytest.mark.parametrize("peer", ["PEM", b"DER", 7])
+def test_what_is_no_peer(tokenbind_kit, peer):
+    """A mistake of the caller's."""
+    with pytest.raises(ConfigurationError, match="must be a PeerCertificate"):
+        tokenbind_kit.issuer.mint(peer, client_id="client", audience="https://api.example")
+
+
 def test_what_is_refused_is_not_remembered(tokenbind_kit, tokenbind_client):
     """Clients ask for scopes, and could fill the memory with them."""
     for number in range(3):

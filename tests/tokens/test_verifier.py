@@ -6,7 +6,16 @@ from datetime import datetime, timezone
 import jwt
 import pytest
 
-from tokenbind import BindingPolicy, InvalidToken, KeySet, Reason, SigningKey, Unavailable
+from tokenbind import (
+    BindingPolicy,
+    ConfigurationError,
+    InvalidToken,
+    KeySet,
+    Reason,
+    SigningKey,
+    TokenVerifiers,
+    Unavailable,
+)
 from tokenbind.tokens.compact import base64url
 from tokenbind.tokens.signed_tokens import HEADERS_REMEMBERED, MAX_TOKEN_BYTES
 
@@ -31,6 +40,32 @@ def test_the_thief(verify, tokenbind_kit, tokenbind_token, tokenbind_stranger, t
     assert Reason.CERTIFICATE_MISSING is refusal(*arguments, None)
     for thief in (tokenbind_stranger, tokenbind_renewed_client):
         assert Reason.CERTIFICATE_MISMATCH is refusal(*arguments, thief.peer)
+
+
+@pytest.mark.parametrize("peer", ["PEM", b"DER", 7, object])
+def test_what_is_no_peer(verify, tokenbind_kit, tokenbind_token, peer):
+    """A mistake of the caller's has its own error, that says what to give."""
+    with pytest.raises(ConfigurationError, match=r"such as PeerCertificate.from_pem\(text\)"):
+        verify(tokenbind_kit.verifier, tokenbind_token, peer)
+
+
+def test_a_defect_is_not_taken_for_a_wrong_peer(verify, verifier_of, tokenbind_client, tokenbind_token):
+    """What a revocation source raises is its own."""
+
+    class Broken:
+        def check(self, token, presented):
+            return self.nothing
+
+    with pytest.raises(AttributeError, match="nothing"):
+        verify(verifier_of(revocation=Broken()), tokenbind_token, tokenbind_client.peer)
+
+
+def test_reprs(tokenbind_kit):
+    """They name what they are for."""
+    assert "<TokenVerifier of https://as.example for https://api.example>" == repr(tokenbind_kit.verifier)
+    assert "<TokenIssuer https://as.example>" == repr(tokenbind_kit.issuer)
+    assert "<TokenVerifiers of https://as.example>" == repr(TokenVerifiers([tokenbind_kit.verifier]))
+    assert "<KeySet of 1 keys>" == repr(KeySet.from_jwks(tokenbind_kit.issuer.jwks()))
 
 
 def test_binding_policies(verify, tokenbind_kit, tokenbind_client, tokenbind_stranger, tokenbind_token):

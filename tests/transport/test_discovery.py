@@ -226,3 +226,10 @@ def test_what_is_right_is_read():
     assert ("a.example", 8443) == require_address("https://a.example:8443/").origin
     assert require_address(None) is None
     assert {("a", 443), ("b", 1)} == require_allowed_hosts(["A", "b:1"])
+
+
+@pytest.mark.parametrize("form", ["openid-configuration", "oauth-authorization-server"])
+def test_the_address_of_the_metadata_is_no_issuer(form):
+    """It is what people copy."""
+    with pytest.raises(ConfigurationError, match="not the address of its metadata"):
+        require_issuer(f"https://as.example/.well-known/{form}")

@@ -256,3 +256,9 @@ def test_no_descriptor_is_left_open(saying, context, data):
     while len(list(DESCRIPTORS.iterdir())) > before and monotonic() < deadline:
         pass
     assert before == len(list(DESCRIPTORS.iterdir()))
+
+
+def test_what_to_do_about_a_failure(context):
+    """A host that is not known, and a server of another CA, in words."""
+    with pytest.raises(FetchError, match="that host is not known"):
+        fetch("https://nosuch.invalid/", context=context, timeout_seconds=5)

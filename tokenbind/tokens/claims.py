@@ -97,9 +97,9 @@ def claims_reader(policy: ClaimsPolicy) -> Callable[[bytes, float], VerifiedToke
         except KeyError:
             audience, subject, client_id, token_id, expires_at, issued_at, scope = _unusual(claims, issuer, profile)
         if audience not in audiences and (type(audience) is str or audiences.isdisjoint(audience)):
+            named = ", ".join(map(repr, sorted(audiences)))
             raise InvalidToken(
-                Reason.AUDIENCE_MISMATCH,
-                f"aud is {str(audience)[:200]!a}, and this resource server is {' or '.join(map(repr, sorted(audiences)))}",
+                Reason.AUDIENCE_MISMATCH, f"aud is {str(audience)[:200]!a}, and this resource server is {named}"
             )
         if issued_at > now + leeway or ("nbf" in claims and _date(claims, "nbf") > now + leeway):
             raise InvalidToken(Reason.TOKEN_NOT_YET_VALID, "iat or nbf lies in the future")

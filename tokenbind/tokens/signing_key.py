@@ -285,10 +285,7 @@ def plain_public_jwk(jwk: object) -> dict[str, Any]:
 
 def publishable(jwks: list[dict[str, Any]]) -> KeySet:
     """What resource servers make of *jwks*; ConfigurationError if one is broken, two are alike, or none is of use."""
-    try:
-        keys, problems = read_jwks({"keys": jwks}, None)
-    except ConfigurationError as problem:
-        raise _not_published(str(problem)) from None
+    keys, problems = read_jwks({"keys": jwks}, None)
     if problems:
         raise _not_published(str(problems[0]))
     return keys
