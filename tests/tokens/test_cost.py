@@ -26,10 +26,10 @@ VERSIONS = [(3, 11), (3, 12), (3, 13)]
 
 # Functions; instructions of Python 3.11, 3.12, 3.13.
 BOUNDS = {
-    "verify RS256": (11, 565, 512, 497),
-    "verify ES256": (11, 600, 541, 525),
-    "verify EdDSA": (11, 563, 510, 495),
-    "verify with a cache, ES256": (13, 690, 624, 610),
+    "verify RS256": (11, 590, 538, 522),
+    "verify ES256": (11, 625, 567, 550),
+    "verify EdDSA": (11, 588, 536, 520),
+    "verify with a cache, ES256": (13, 715, 650, 635),
     "verify cached": (4, 152, 140, 135),
     "verify cached, from DER": (5, 167, 153, 150),
     "refused by the header": (17, 555, 500, 487),

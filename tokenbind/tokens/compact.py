@@ -71,7 +71,10 @@ def read_base64url(segment: bytes) -> bytes:
     Raises:
         InvalidToken: ``token_malformed``.
     """
-    return read_base64url_pair(segment, b"AAAA")[0]
+    try:
+        return a2b_base64(segment.translate(_DECODE) + _PADDING[segment[-1:], len(segment) & 3], strict_mode=True)
+    except (KeyError, Base64Error):
+        raise _not_base64url() from None
 
 
 def read_base64url_pair(one: bytes, other: bytes) -> tuple[bytes, bytes]:
@@ -82,9 +85,11 @@ def read_base64url_pair(one: bytes, other: bytes) -> tuple[bytes, bytes]:
             a2b_base64(other.translate(_DECODE) + _PADDING[other[-1:], len(other) & 3], strict_mode=True),
         )
     except (KeyError, Base64Error):
-        raise malformed(
-            "a segment is not base64url (RFC 7515 §2); no scheme, quote or space may be around it"
-        ) from None
+        raise _not_base64url() from None
+
+
+def _not_base64url() -> InvalidToken:
+    return malformed("a segment is not base64url (RFC 7515 §2); nothing may be around the token")
 
 
 def read_compact(token: bytes) -> CompactToken:
@@ -113,7 +118,8 @@ def read_header(segment: bytes) -> Header:
     # Before a signature was checked, a stranger must not make us work. Real headers have some hundred bytes.
     if len(segment) > _MAX_HEADER_BYTES:
         raise malformed(f"its header is longer than {_MAX_HEADER_BYTES} bytes")
-    header = read_json_object(_plain(read_base64url(segment), 8))
+    data = read_base64url(segment)
+    header = read_json_object(data if len(data) < 200 else _plain(data, 8))
     # RFC 7515 §4.1.11: "If any of the listed extension Header Parameters are not understood and supported by the
     # recipient, then the JWS is invalid." We support none, and an empty or malformed list is invalid by itself.
     if "crit" in header or "b64" in header:

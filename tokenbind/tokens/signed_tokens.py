@@ -58,6 +58,8 @@ class SignedTokens:
         self.keys = keys
         self.algorithms = algorithms
         self._types = types
+        named = " or ".join(sorted(types)) or "absent"
+        self._type_refused = f"typ is not {named}, as an access token of this profile has it"
         self._read_claims = read_claims
         self.cache_size = cache_size
         self.hashed = hashed
@@ -65,7 +67,7 @@ class SignedTokens:
         self._turning = Lock()
         self._generation = _Generation(None, VerifiedCache(cache_size))
 
-    def verified(self, token: str | bytes, keys: KeySet, now: float) -> VerifiedToken:
+    def verified(self, token: str | bytes, keys: KeySet, now: float) -> VerifiedToken:  # noqa: C901 - one frame
         """*token*, verified under *keys*, which are the current ones. It may have expired; nothing is bound yet.
 
         Raises:
@@ -80,20 +82,24 @@ class SignedTokens:
         # What is longer than anything remembered is not hashed, only to be refused by its header.
         if len(token) <= cache.longest:
             identity = sha256(token).digest() if self.hashed else token
-            verified = cache.young.get(identity) or cache.get(identity)
+            verified = cache.young.get(identity)
+            if verified is None:
+                verified = cache.from_old(identity)
             if verified is not None:
                 return verified
         if len(token) > MAX_TOKEN_BYTES:
             as_bytes(token)  # says what is wrong
-        try:
-            header, payload, signature = token.split(b".", 3)
-        except ValueError:
-            raise wrong_number_of_segments() from None
+        first, last = token.find(b"."), token.rfind(b".")
+        if first == last or token.find(b".", first + 1) != last:
+            raise wrong_number_of_segments()
+        header = token[:first]
         known = generation.headers.get(header)
+        # What can be refused by its header costs no more than that: nothing else of it is even copied.
         key = known or self._key(header, keys)
+        payload, signature = token[first + 1 : last], token[last + 1 :]
         check, read_claims = key.verify, self._read_claims
         payload, raw_signature = read_base64url_pair(payload, signature)
-        check(raw_signature, token[: ~len(signature)])
+        check(raw_signature, token[:last])
         verified = read_claims(payload, now)
         if known is None:
             # Only now, so that what strangers send does not push out the few headers that the issuer uses.
@@ -102,7 +108,8 @@ class SignedTokens:
             generation.headers[header] = key
         if len(token) <= self._longest_cached and now < verified.expires_at:
             cache.put(identity or (sha256(token).digest() if self.hashed else token), verified)
-            cache.longest = max(cache.longest, len(token))
+            if len(token) > cache.longest:  # noqa: PLR1730 - max() costs more than all of put
+                cache.longest = len(token)
         return verified
 
     def _turn(self, keys: KeySet) -> _Generation:
@@ -127,10 +134,7 @@ class SignedTokens:
         header = read_header(segment)
         # RFC 8725 §3.11: explicit typing, so that an ID token or a logout token is never taken for an access token.
         if (header.type or "").lower() not in self._types:
-            raise InvalidToken(
-                Reason.TOKEN_TYPE_REFUSED,
-                f"typ is not {' or '.join(sorted(self._types)) or 'absent'}, as an access token of this profile has it",
-            )
+            raise InvalidToken(Reason.TOKEN_TYPE_REFUSED, self._type_refused)
         # RFC 8725 §3.1: the caller's list decides, compared with case, and nothing in the token.
         if header.algorithm not in self.algorithms:
             if header.algorithm in ALGORITHMS:

@@ -23,18 +23,19 @@ class VerifiedCache:
 
     def __init__(self, size: int) -> None:
         self._half = max(1, size // 2)
-        #: Where an entry that was used lately is; `get` looks further.
+        #: Where an entry that was used lately is; `from_old` looks further.
         self.young: dict[bytes, VerifiedToken] = {}
         self._old: dict[bytes, VerifiedToken] = {}
         #: The length in bytes of the longest token that was put here, for those who ask.
         self.longest: int = 0
 
     def get(self, key: bytes) -> VerifiedToken | None:
-        token = self.young.get(key)
-        if token is None:
-            token = self._old.get(key)
-            if token is not None:
-                self.put(key, token)
+        return self.young.get(key) or self.from_old(key)
+
+    def from_old(self, key: bytes) -> VerifiedToken | None:
+        token = self._old.get(key)
+        if token is not None:
+            self.put(key, token)
         return token
 
     def put(self, key: bytes, token: VerifiedToken) -> None:
