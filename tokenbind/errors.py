@@ -156,7 +156,8 @@ class InvalidToken(_Refusal):
     def __init__(
         self, reason: Reason, message: str, *, expected: str | None = None, presented: str | None = None
     ) -> None:
-        super().__init__(reason, message)
+        Exception.__init__(self, message)  # not through its bases: strangers make us raise it as often as they like
+        self.reason = reason
         self.expected = expected
         self.presented = presented
         # RFC 6750 §3.1: "If the request lacks any authentication information [...], the resource server SHOULD NOT

@@ -179,7 +179,7 @@ def test_it_is_bounded(size):
     for number in range(5 * size):
         cache.put(b"%d" % number, number)
         assert number == cache.get(b"%d" % number)
-        assert max(2, size) >= len(cache.young) + len(cache._old)
+        assert max(2, size) >= len(cache.young) + len(cache.old)
     assert None is cache.get(b"0")
 
 

@@ -7,7 +7,6 @@ junk silently, and raises `binascii.Error`. What is hashed must be exactly what 
 from __future__ import annotations
 
 from binascii import Error as Base64Error, a2b_base64
-from functools import lru_cache
 
 from ..errors import InvalidRequest, Reason
 
@@ -16,6 +15,7 @@ __all__ = ["read_certificates", "require_der"]
 
 MAX_DER_BYTES = 65_535
 MAX_CHAIN_LENGTH = 10
+_SIZES_REMEMBERED = 256
 _MAX_PEM_CHARACTERS = MAX_CHAIN_LENGTH * MAX_DER_BYTES * 3 // 2
 
 _BEGIN = "-----BEGIN CERTIFICATE-----\n"
@@ -26,16 +26,24 @@ def malformed(why: str) -> InvalidRequest:
     return InvalidRequest(Reason.CERTIFICATE_MALFORMED, f"not a certificate: {why}")
 
 
-@lru_cache
-def beginning_of_der(size: int) -> bytes | tuple[()]:
-    """How the DER of a certificate begins that has *size* bytes in all; it is all that is looked at.
+class _Beginnings(dict[int, bytes | tuple[()]]):
+    """How the DER of a certificate begins that has so many bytes in all; it is all that is looked at.
 
     RFC 5280 §4.1: Certificate ::= SEQUENCE { tbsCertificate SEQUENCE ..., so 0x30, a length, 0x30. Trailing bytes would
     give one certificate many thumbprints. The length has two bytes; that of a tiny certificate has one.
     """
-    if 259 < size <= MAX_DER_BYTES + 4:
-        return b"\x30\x82%c%c\x30" % divmod(size - 4, 256)
-    return b"\x30\x81%c\x30" % (size - 3) if 131 <= size <= 258 else ()  # which nothing begins with
+
+    def __missing__(self, size: int) -> bytes | tuple[()]:
+        if len(self) >= _SIZES_REMEMBERED:
+            self.clear()
+        if 259 < size <= MAX_DER_BYTES + 4:
+            self[size] = b"\x30\x82%c%c\x30" % divmod(size - 4, 256)
+        else:  # nothing begins with ()
+            self[size] = b"\x30\x81%c\x30" % (size - 3) if 131 <= size <= 258 else ()
+        return self[size]
+
+
+BEGINNINGS_OF_DER = _Beginnings()
 
 
 def require_der(der: object) -> None:
@@ -46,7 +54,7 @@ def require_der(der: object) -> None:
     Raises:
         InvalidRequest: ``certificate_malformed``.
     """
-    if type(der) is bytes and der.startswith(beginning_of_der(len(der))):
+    if type(der) is bytes and der.startswith(BEGINNINGS_OF_DER[len(der)]):
         return
     if type(der) is not bytes:
         raise malformed("DER is needed as bytes, PEM as str")

@@ -14,7 +14,7 @@ from binascii import b2a_base64
 from hashlib import sha256
 
 from ..errors import InvalidRequest, Reason
-from .pem import beginning_of_der, read_certificates, require_der
+from .pem import BEGINNINGS_OF_DER, read_certificates, require_der
 
 
 __all__ = ["parse_thumbprint", "thumbprint"]
@@ -51,7 +51,7 @@ def thumbprint(certificate: bytes | str) -> str:
     """
     if type(certificate) is not bytes:
         return thumbprint_of_der(read_certificates(certificate)[0])
-    if not certificate.startswith(beginning_of_der(len(certificate))):
+    if not certificate.startswith(BEGINNINGS_OF_DER[len(certificate)]):
         require_der(certificate)  # which says what it is instead
     return b2a_base64(sha256(certificate).digest(), newline=False).translate(_URL_ALPHABET, b"=").decode()
 

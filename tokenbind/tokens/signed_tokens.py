@@ -83,8 +83,8 @@ class SignedTokens:
         if len(token) <= cache.longest:
             identity = sha256(token).digest() if self.hashed else token
             verified = cache.young.get(identity)
-            if verified is None:
-                verified = cache.from_old(identity)
+            if verified is None and identity in cache.old:
+                verified = cache.get(identity)
             if verified is not None:
                 return verified
         if len(token) > MAX_TOKEN_BYTES:

@@ -19,26 +19,25 @@ class VerifiedCache:
     Nothing is locked: dict operations are atomic, and a race loses an entry at worst.
     """
 
-    __slots__ = ("_half", "_old", "longest", "young")
+    __slots__ = ("_half", "longest", "old", "young")
 
     def __init__(self, size: int) -> None:
         self._half = max(1, size // 2)
-        #: Where an entry that was used lately is; `from_old` looks further.
+        #: Where an entry that was used lately is; `get` looks further, in `old` too.
         self.young: dict[bytes, VerifiedToken] = {}
-        self._old: dict[bytes, VerifiedToken] = {}
+        self.old: dict[bytes, VerifiedToken] = {}
         #: The length in bytes of the longest token that was put here, for those who ask.
         self.longest: int = 0
 
     def get(self, key: bytes) -> VerifiedToken | None:
-        return self.young.get(key) or self.from_old(key)
-
-    def from_old(self, key: bytes) -> VerifiedToken | None:
-        token = self._old.get(key)
-        if token is not None:
-            self.put(key, token)
+        token = self.young.get(key)
+        if token is None:
+            token = self.old.get(key)
+            if token is not None:
+                self.put(key, token)
         return token
 
     def put(self, key: bytes, token: VerifiedToken) -> None:
         if len(self.young) >= self._half:
-            self._old, self.young = self.young, {}
+            self.old, self.young = self.young, {}
         self.young[key] = token
