@@ -127,8 +127,10 @@ def read_header(segment: bytes) -> Header:
             Reason.CRITICAL_HEADER_REFUSED, "the token's header has crit or b64, which are not supported"
         )
     algorithm, kid, typ = header.get("alg"), header.get("kid"), header.get("typ")
-    if not (type(algorithm) is type(kid) is type(typ) is str):
-        if type(algorithm) is not str or type(kid) not in _TEXT_OR_ABSENT or type(typ) not in _TEXT_OR_ABSENT:
+    if type(algorithm) is not str:
+        raise malformed("alg, kid and typ must be strings")
+    if type(kid) is not str or type(typ) is not str:
+        if type(kid) not in _TEXT_OR_ABSENT or type(typ) not in _TEXT_OR_ABSENT:
             raise malformed("alg, kid and typ must be strings")
         if ("kid" in header and kid is None) or ("typ" in header and typ is None):
             raise malformed("kid and typ must not be null")
