@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 import pytest
 
 from tokenbind import InvalidRequest, Reason
-from tokenbind.binding.pem import MAX_CHAIN_LENGTH, read_base64_der, read_certificates, require_der
+from tokenbind.binding.pem import BEGINNINGS_OF_DER, MAX_CHAIN_LENGTH, read_base64_der, read_certificates, require_der
 
 
 BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
@@ -195,3 +195,11 @@ def test_what_does_not_fill_its_length_is_refused(data):
         return
     for wrong in (data[:-1], data + b"\0"):
         refusal(require_der, wrong)
+
+
+def test_the_sizes_that_are_remembered_are_bounded():
+    """A stranger's certificates can be of any size."""
+    for size in range(700):
+        with pytest.raises(InvalidRequest):
+            require_der(b"x" * size)
+        assert 256 >= len(BEGINNINGS_OF_DER)
