@@ -114,7 +114,7 @@ class ResourceServer:
         socket_peer: object = None,
         tls_peer: SSLObject | None = None,
     ) -> BoundToken | None:
-        """The whole way for a request of any framework; with asyncio, use `authenticate_async`.
+        """The whole way for a request of any framework; in an event loop, use `authenticate_async`.
 
         Args:
             method: As sent, or None for a websocket handshake.
@@ -142,7 +142,7 @@ class ResourceServer:
         socket_peer: object = None,
         tls_peer: SSLObject | None = None,
     ) -> BoundToken | None:
-        """As `authenticate`, for asyncio."""
+        """As `authenticate`, for asyncio and trio."""
         presented = self._prepare_request(method, path, headers, query, socket_peer, tls_peer)
         return None if presented is None else self.finish(await self.verifier.verify_async(*presented))
 

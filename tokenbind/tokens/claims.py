@@ -28,6 +28,16 @@ class ClaimsPolicy(NamedTuple):
     not_before_leeway: float
     max_lifetime: float
 
+    def describe(self) -> dict[str, Any]:
+        """The same as JSON."""
+        return {
+            "issuer": self.issuer,
+            "audience": sorted(self.audience),
+            "profile": self.profile.describe(),
+            "not_before_leeway_seconds": self.not_before_leeway,
+            "max_lifetime_seconds": self.max_lifetime,
+        }
+
 
 def claims_policy(
     issuer: str,

@@ -52,7 +52,7 @@ class KeySource(Protocol):
         ...
 
     async def refetch_async(self, seen: KeySet | None, /) -> bool:
-        """The same for asyncio, where nothing may block."""
+        """The same for asyncio and trio, where nothing may block."""
         ...
 
     def describe(self) -> dict[str, Any]:

@@ -32,7 +32,11 @@ class Verifier(Protocol):
         ...
 
     async def verify_async(self, token: str | bytes, peer: PeerCertificate | None, /) -> BoundToken:
-        """The same for asyncio, where nothing may block."""
+        """The same for asyncio and trio, where nothing may block."""
+        ...
+
+    def recheck(self, token: BoundToken, peer: PeerCertificate | None, /) -> float:
+        """As `TokenVerifier.recheck`: whether a token stands whose connection is still open, and when to ask again."""
         ...
 
 

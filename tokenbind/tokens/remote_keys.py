@@ -27,6 +27,7 @@ from .closing import Closing
 from .jwks_fetcher import jwks_fetcher
 from .keys import KeySet, read_jwks
 from .refresher import Bell, start_thread
+from .waiting import wait_async
 
 
 if TYPE_CHECKING:
@@ -160,13 +161,7 @@ class RemoteKeySet(Closing):
         """As in `KeySource.refetch_async`."""
         future = self._ask(seen)
         if future is not None:
-            import asyncio
-
-            waiter = asyncio.wrap_future(future)
-            try:
-                await asyncio.wait([waiter], timeout=self._timeout + _GRACE_SECONDS)
-            finally:
-                waiter.cancel()  # or the thread would call a loop that may be closed by then
+            await wait_async(future, self._timeout + _GRACE_SECONDS)
         return self._has_other_keys_than(seen)
 
     def close(self) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import sha256
 from threading import Lock
+from typing import Any
 
-from ..errors import InvalidToken, Reason
+from ..errors import ConfigurationError, InvalidToken, Reason
 from .algorithms import ALGORITHMS
 from .bound_token import VerifiedToken
 from .compact import MAX_TOKEN_BYTES, malformed, read_base64url_pair, read_header, wrong_number_of_segments
@@ -42,7 +43,10 @@ class SignedTokens:
         algorithms, types: The permitted ``alg`` and (lower-case) ``typ`` values.
         read_claims: Judges the claims.
         cache_size: How many tokens are remembered; 0 for none.
-        hashed: Whether they are remembered by their SHA-256, or by themselves.
+        cache_key: By what: "sha256", or "token" itself.
+
+    Raises:
+        ConfigurationError: if the last two cannot be right.
     """
 
     def __init__(
@@ -52,20 +56,31 @@ class SignedTokens:
         types: frozenset[str],
         read_claims: Callable[[bytes, float], VerifiedToken],
         cache_size: int,
-        *,
-        hashed: bool,
+        cache_key: str,
     ) -> None:
+        if not isinstance(cache_size, int) or cache_size < 0:
+            raise ConfigurationError("cache_size= must be a whole number: 0 for no cache, or more")
+        if cache_key not in ("sha256", "token"):
+            raise ConfigurationError('cache_key= must be "sha256" or "token"')
         self.keys = keys
-        self.algorithms = algorithms
+        self._algorithms = algorithms
         self._types = types
         named = " or ".join(sorted(types)) or "absent"
         self._type_refused = f"typ is not {named}, as an access token of this profile has it"
         self._read_claims = read_claims
-        self.cache_size = cache_size
-        self.hashed = hashed
+        self._cache_size = cache_size
+        self._hashed = cache_key == "sha256"
         self._longest_cached = LONGEST_CACHED if cache_size else -1
         self._turning = Lock()
         self._generation = _Generation(None, VerifiedCache(cache_size))
+
+    def describe(self) -> dict[str, Any]:
+        """What is permitted, and what is remembered, as JSON."""
+        return {
+            "algorithms": sorted(self._algorithms),
+            "cache_size": self._cache_size,
+            "cache_key": "sha256" if self._hashed else "token",
+        }
 
     def verified(self, token: str | bytes, keys: KeySet, now: float) -> VerifiedToken:  # noqa: C901 - one frame
         """*token*, verified under *keys*, which are the current ones. It may have expired; nothing is bound yet.
@@ -81,7 +96,7 @@ class SignedTokens:
         cache, identity = generation.cache, None
         # What is longer than anything remembered is not hashed, only to be refused by its header.
         if len(token) <= cache.longest:
-            identity = sha256(token).digest() if self.hashed else token
+            identity = sha256(token).digest() if self._hashed else token
             verified = cache.young.get(identity)
             if verified is None and identity in cache.old:
                 verified = cache.get(identity)
@@ -107,14 +122,14 @@ class SignedTokens:
                 generation.headers.clear()
             generation.headers[header] = key
         if len(token) <= self._longest_cached and now < verified.expires_at:
-            cache.put(identity or (sha256(token).digest() if self.hashed else token), verified)
+            cache.put(identity or (sha256(token).digest() if self._hashed else token), verified)
             if len(token) > cache.longest:  # noqa: PLR1730 - max() costs more than all of put
                 cache.longest = len(token)
         return verified
 
     def _turn(self, keys: KeySet) -> _Generation:
         """The generation of *keys*, which takes the place of the one before."""
-        passing = _Generation(keys, VerifiedCache(self.cache_size))
+        passing = _Generation(keys, VerifiedCache(self._cache_size))
         # Not waited for: a fork may have come while another thread held it, and for one request a cache can be missed.
         if not self._turning.acquire(blocking=False):
             return passing
@@ -136,7 +151,7 @@ class SignedTokens:
         if (header.type or "").lower() not in self._types:
             raise InvalidToken(Reason.TOKEN_TYPE_REFUSED, self._type_refused)
         # RFC 8725 §3.1: the caller's list decides, compared with case, and nothing in the token.
-        if header.algorithm not in self.algorithms:
+        if header.algorithm not in self._algorithms:
             if header.algorithm in ALGORITHMS:
                 raise InvalidToken(
                     Reason.ALGORITHM_NOT_ENABLED,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["TokenVerifier"]
 
 _create: Any = object.__new__
+_REVOCATION_SECONDS, _SET_CLOCK_SECONDS = 0.5, 10.0  # how soon to look again for one, and whether the clock was set
 _CLEARED_BY_NEWS = (Reason.KEY_UNKNOWN, Reason.KEYS_UNAVAILABLE)
 
 
@@ -63,15 +64,14 @@ class TokenVerifier(Closing):
         """
         Args:
             issuer: The exact ``iss`` of the tokens.
-            audience: What this resource server is called in ``aud``; with several names, one of them must be there.
+            audience: What this resource server is called in ``aud``; of several names, one must be there.
             keys: The issuer's keys, and no one else's.
             algorithms: The permitted ``alg`` values; default: those of the profile.
             profile: What an access token of this issuer looks like.
             binding: What to do with tokens whose binding does not hold.
             cache_size: How many verified tokens of up to 4 KiB are remembered (some 2 KB each); 0 for none. Expiry,
                 binding and revocation are decided anew at every call all the same.
-            cache_key: By what they are remembered: their SHA-256, or the token itself, which is quicker, and leaves
-                live tokens in the memory of the process and in its dumps.
+            cache_key: By what: their SHA-256, or the token itself, which is quicker, and leaves live tokens in memory.
             revocation: Asked at every call.
             monitor: Told of every verdict.
             clock: Seconds since the epoch.
@@ -84,10 +84,6 @@ class TokenVerifier(Closing):
         """
         if isinstance(keys, type) or not all(callable(getattr(keys, name, None)) for name in ("current", "refetch")):
             raise ConfigurationError("keys= must be a KeySet, such as KeySet.from_jwks({...}) or KeySet.from_url(...)")
-        if not isinstance(cache_size, int) or cache_size < 0:
-            raise ConfigurationError("cache_size= must be a whole number: 0 for no cache, or more")
-        if cache_key not in ("sha256", "token"):
-            raise ConfigurationError('cache_key= must be "sha256" or "token"')
         for plugged, name in ((revocation, "check"), (monitor, "record")):
             if plugged is not None and not callable(getattr(plugged, name, None)):
                 raise ConfigurationError("revocation= must have the method check, and monitor= the method record")
@@ -103,7 +99,7 @@ class TokenVerifier(Closing):
             profile.types,
             claims_reader(self._claims),
             cache_size,
-            hashed=cache_key == "sha256",
+            cache_key,
         )
         self._binding = binding
         self._revocation = revocation
@@ -135,10 +131,9 @@ class TokenVerifier(Closing):
         Args:
             issuer: The exact issuer identifier: an https URL. The metadata must name it, and ``iss`` too.
             audience: As for the constructor, and so are *options*.
-            ca: Which CA vouches for the issuer's server: a PEM file, PEM bytes, or None for the system's.
             address: The https origin at which to reach what is on the issuer's own origin, if that is another one.
             allowed_hosts: Further hosts (``host`` or ``host:port``) that the metadata may send us to for the keys.
-            proxy, refresh_seconds, max_stale_seconds, cooldown_seconds, timeout_seconds: See `RemoteKeySet`.
+            ca, proxy, refresh_seconds, max_stale_seconds, cooldown_seconds, timeout_seconds: See `RemoteKeySet`.
 
         Raises:
             ConfigurationError: if an argument cannot be right.
@@ -206,7 +201,7 @@ class TokenVerifier(Closing):
         return self._decide(verified, peer, now)
 
     async def verify_async(self, token: str | bytes, peer: PeerCertificate | None) -> BoundToken:
-        """The same for asyncio: only a key that has to be fetched is waited for, the rest is too quick to hand away.
+        """The same for asyncio and trio: only keys that have to be fetched are waited for; the rest is too quick.
 
         Raises:
             InvalidToken, Unavailable: as for `verify`.
@@ -221,21 +216,28 @@ class TokenVerifier(Closing):
             verified, now = self._once_more(token, peer, error, news=news)
         return self._decide(verified, peer, now)
 
+    def recheck(self, token: BoundToken, peer: PeerCertificate | None) -> float:
+        """Decide again about *token*, accepted with *peer* on a connection that is still open: all but its signature.
+
+        Returns:
+            The seconds after which to ask again.
+
+        Raises:
+            InvalidToken, Unavailable: as for `verify`.
+        """
+        now = self._clock()
+        self._decide(token._token, peer, now, anew=False)
+        patience = _SET_CLOCK_SECONDS if self._revocation is None else _REVOCATION_SECONDS
+        return min(patience, token._token.expires_at + self._expiry_leeway - now)
+
     def describe(self) -> dict[str, Any]:
         """The policy that is in force, and what is known of the keys, as JSON; for a start-up line or a health page."""
-        claims, until = self._claims, self._binding.report_only_until
         return {
-            "issuer": claims.issuer,
-            "audience": sorted(claims.audience),
-            "algorithms": sorted(self._tokens.algorithms),
-            "profile": claims.profile.describe(),
+            **self._claims.describe(),
+            **self._tokens.describe(),
             "binding": self._binding.name,
-            "report_only_until": until,
-            "max_lifetime_seconds": claims.max_lifetime,
-            "not_before_leeway_seconds": claims.not_before_leeway,
+            "report_only_until": self._binding.report_only_until,
             "expiry_leeway_seconds": self._expiry_leeway,
-            "cache_size": self._tokens.cache_size,
-            "cache_key": "sha256" if self._tokens.hashed else "token",
             "revocation": None if self._revocation is None else type(self._revocation).__name__,
             "keys": self._keys.describe(),
         }
@@ -269,8 +271,8 @@ class TokenVerifier(Closing):
         finally:
             del error  # the frame and the error would hold each other
 
-    def _decide(self, token: VerifiedToken, peer: PeerCertificate | None, now: float) -> BoundToken:
-        """What is decided anew at every call."""
+    def _decide(self, token: VerifiedToken, peer: PeerCertificate | None, now: float, anew: bool = True) -> BoundToken:
+        """What is decided at every call, and later on for a connection that stays open."""
         try:
             # RFC 7519 §4.1.4: "the current date/time MUST be before the expiration date/time".
             if not now < token.expires_at + self._expiry_leeway:
@@ -283,12 +285,10 @@ class TokenVerifier(Closing):
             report_refused(self._monitor, error, peer, token)
             raise
         except AttributeError:
-            if peer is None or isinstance(peer, PeerCertificate):
+            if isinstance(peer, PeerCertificate | None):
                 raise
-            raise ConfigurationError(
-                f"the peer must be a PeerCertificate, such as PeerCertificate.from_pem(text), or None, not {type(peer)}"
-            ) from None
-        if self._monitor is not None:
+            raise ConfigurationError(f"the peer must be a PeerCertificate or None, not {type(peer)}") from None
+        if self._monitor is not None and anew:
             report_accepted(self._monitor, token, peer, thumbprint, refusal)
         bound: BoundToken = _create(BoundToken)
         bound._token, bound._thumbprint, bound._binding_refusal, bound._scope_refusal = token, thumbprint, refusal, None

@@ -62,12 +62,20 @@ class TokenVerifiers(Closing):
         return self._verifier_for(token, peer).verify(token, peer)
 
     async def verify_async(self, token: str | bytes, peer: PeerCertificate | None) -> BoundToken:
-        """The same for asyncio.
+        """The same for asyncio and trio.
 
         Raises:
             InvalidToken, Unavailable: as for `verify`.
         """
         return await self._verifier_for(token, peer).verify_async(token, peer)
+
+    def recheck(self, token: BoundToken, peer: PeerCertificate | None) -> float:
+        """As `TokenVerifier.recheck`, by the verifier for the token's issuer.
+
+        Raises:
+            InvalidToken, Unavailable: as `TokenVerifier.recheck`.
+        """
+        return self._by_issuer[token.issuer].recheck(token, peer)
 
     def describe(self) -> dict[str, Any]:
         """What each verifier says of itself, by issuer, as JSON."""
