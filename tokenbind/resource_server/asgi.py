@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, Unpack
 
 from ..binding import PeerCertificate
 from ..errors import InsufficientScope, InvalidRequest, InvalidToken, Reason, Unavailable
-from ..tokens import BoundToken
-from .challenge import Refusal, cache_control_to_add
-from .guard import ResourceServer
+from ..peer import PeerSource
+from ..tokens import BoundToken, Verifier
+from .challenge import Refusal, as_asgi, cache_control_to_add
+from .guard import GuardOptions, ResourceServer
+from .lifetime import Sleep, end_of_token, watched
 from .middleware import Guarded
+from .websocket import Websocket
 
 
 __all__ = ["TOKEN_KEY", "BoundTokenMiddleware"]
@@ -23,8 +26,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: Where the `BoundToken` stands in the scope.
 TOKEN_KEY = "tokenbind.token"
 
-_POLICY_VIOLATION = 1008  # RFC 6455 §7.4.1
-
 
 class BoundTokenMiddleware(Guarded[App]):
     """Lets a request through to *app* only with a token that is bound to its peer's certificate.
@@ -33,8 +34,27 @@ class BoundTokenMiddleware(Guarded[App]):
     ``lifespan`` passes, any other type is refused. Answers of the application are marked so that no shared cache keeps
     them, and an `InsufficientScope` that it raises becomes the answer 403.
 
-    The arguments after *app* are those of `ResourceServer`.
+    A websocket is closed (1008) within a second after its token has expired or was revoked, even if nothing is sent.
+
+    Args:
+        app: The ASGI application.
+        end_responses: Whether an http response ends with its token, too. One that has not begun is refused then, a
+            stream of server-sent events is complete, and any other is cut off. Otherwise what has begun goes on.
+
+    The arguments between and after these are those of `ResourceServer`.
     """
+
+    def __init__(
+        self,
+        app: App,
+        verifier: Verifier,
+        peer_source: PeerSource | None = None,
+        *,
+        end_responses: bool = False,
+        **options: Unpack[GuardOptions],
+    ) -> None:
+        super().__init__(app, verifier, peer_source, **options)
+        self._end_responses = end_responses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind, guard = scope["type"], self.guard
@@ -49,13 +69,20 @@ class BoundTokenMiddleware(Guarded[App]):
             presented = _presented(guard, scope)
             token = None if presented is None else guard.finish(await guard.verifier.verify_async(*presented))
         except (InvalidRequest, InvalidToken, InsufficientScope, Unavailable) as error:
-            await _refuse(guard.refusal(error), kind, receive, send)
+            refusal = guard.refusal(error)
+            if kind == "http":
+                await _answer(refusal, send)
+            else:
+                await receive()  # websocket.connect
+                await Websocket(scope, receive, send).refuse(refusal)
             return
         guarded = {**scope, TOKEN_KEY: token}
-        if token is None:
+        if token is None or presented is None:
             await self.app(guarded, receive, send)
         elif kind == "websocket":
-            await self._call_websocket(guarded, receive, send, token)
+            await self._call_websocket(guarded, receive, send, token, presented[1])
+        elif self._end_responses:
+            await self._call_http_while_it_stands(guarded, receive, send, token, presented[1])
         else:
             await self._call_http(guarded, receive, send, token)
 
@@ -92,15 +119,60 @@ class BoundTokenMiddleware(Guarded[App]):
             raise
         if refused is not None:
             self.guard.report(refused, token)
-            await _refuse(self.guard.refusal(refused), "http", receive, send)
+            await _answer(self.guard.refusal(refused), send)
 
-    async def _call_websocket(self, scope: Scope, receive: Receive, send: Send, token: BoundToken) -> None:
+    async def _call_http_while_it_stands(
+        self, scope: Scope, receive: Receive, send: Send, token: BoundToken, peer: PeerCertificate | None
+    ) -> None:
+        started: dict[bytes, bytes] | None = None
+        complete = False
+
+        async def send_and_note(message: MutableMapping[str, Any]) -> None:
+            nonlocal started, complete
+            if message["type"] == "http.response.start":
+                started = {name.lower(): value for name, value in message.get("headers", ())}
+            await send(message)
+            complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+        async def watch(sleep: Sleep) -> None:
+            error = await end_of_token(self.guard.verifier, token, peer, sleep)
+            if not complete:
+                raise _Ended(error)
+
         try:
-            await self.app(scope, receive, send)
+            await watched(lambda: self._call_http(scope, receive, send_and_note, token), watch)
+        except _Ended as ended:
+            refusal = self.guard.refusal(ended.error)
+            if started is None:
+                await _answer(refusal, send)
+            elif started.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                raise ended.error from None  # the server cuts it off, so that it does not pass for complete
+
+    async def _call_websocket(
+        self, scope: Scope, receive: Receive, send: Send, token: BoundToken, peer: PeerCertificate | None
+    ) -> None:
+        websocket = Websocket(scope, receive, send)
+
+        async def watch(sleep: Sleep) -> None:
+            await websocket.refuse(self.guard.refusal(await end_of_token(self.guard.verifier, token, peer, sleep)))
+
+        try:
+            await watched(lambda: self.app(scope, websocket.receive, websocket.send), watch)
         except InsufficientScope as error:
             self.guard.report(error, token)
-            self.guard.refusal(error)
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            await websocket.refuse(self.guard.refusal(error))
+        except OSError:
+            if not websocket.refused:
+                raise
+
+
+class _Ended(Exception):
+    """Unwinds an application whose token does not stand any more."""
+
+    def __init__(self, error: InvalidToken | Unavailable) -> None:
+        self.error = error
 
 
 def _presented(guard: ResourceServer, scope: Scope) -> tuple[bytes, PeerCertificate | None] | None:
@@ -138,11 +210,6 @@ async def _nothing() -> None:
     """What there is to wait for when a message is held back."""
 
 
-async def _refuse(refusal: Refusal, kind: str, receive: Receive, send: Send) -> None:
-    if kind == "websocket":
-        await receive()  # websocket.connect; closing instead of accepting makes the server answer 403
-        await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
-        return
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in refusal.headers]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": refusal.body})
+async def _answer(refusal: Refusal, send: Send) -> None:
+    for message in as_asgi(refusal):
+        await send(message)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 import json
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import ConfigurationError, InsufficientScope, InvalidRequest, InvalidToken, Reason, Unavailable
 
 
-__all__ = ["Challenge", "Refusal", "cache_control_to_add"]
+__all__ = ["Challenge", "Refusal", "as_asgi", "cache_control_to_add"]
 
 # RFC 6750 §3: realm is a quoted-string; without quote and backslash none has to be escaped.
 _is_quotable = re.compile(r"[ !#-\[\]-~]*").fullmatch
@@ -78,6 +78,15 @@ class Challenge:
         if scope and error.status != 400:
             parameters.append(f'scope="{scope}"')
         return "Bearer " + ", ".join(parameters)
+
+
+def as_asgi(refusal: Refusal, kind: str = "http.response") -> tuple[dict[str, Any], dict[str, Any]]:
+    """The two messages of an ASGI answer; *kind* is what their types begin with."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in refusal.headers]
+    return (
+        {"type": f"{kind}.start", "status": refusal.status, "headers": headers},
+        {"type": f"{kind}.body", "body": refusal.body},
+    )
 
 
 def cache_control_to_add(values: Iterable[str]) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 import logging
 import re
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 from ..binding import PeerCertificate
 from ..errors import (
@@ -27,7 +27,7 @@ from ..tokens import BoundToken, Verifier
 from .challenge import Challenge, Refusal
 
 
-__all__ = ["RequestError", "ResourceServer"]
+__all__ = ["GuardOptions", "RequestError", "ResourceServer"]
 
 #: What a request can fail with.
 RequestError: TypeAlias = InvalidRequest | InvalidToken | InsufficientScope | Unavailable
@@ -44,6 +44,16 @@ _has_access_token = re.compile(
 ).search
 
 WEBSOCKET = "WEBSOCKET"  # stands for the method of a websocket handshake in `exempt=`
+
+
+class GuardOptions(TypedDict, total=False):
+    """The keywords of `ResourceServer`, for those who make one."""
+
+    realm: str
+    required_scopes: Collection[str]
+    exempt: Collection[tuple[str, str]]
+    mount: str
+    monitor: Monitor | None
 
 
 class ResourceServer:
