@@ -93,8 +93,8 @@ def serve(request, tokenbind_token):
 async def told(monitor):
     """Until the monitor was told of a refusal, and whoever told it has gone on."""
     with anyio.fail_after(DEADLINE_SECONDS):
-        while not monitor.refused:
-            await anyio.sleep(0.01)  # noqa: ASYNC110 - the monitor is no event
+        while not monitor.refused:  # noqa: ASYNC110 - the monitor is no event
+            await anyio.sleep(0.01)
     await checkpoint()
 
 
