@@ -50,7 +50,7 @@ class ReloadingSSLContext(ssl.SSLContext):
 
     _reloader: _Reloader
 
-    def __new__(cls, *_: object) -> Self:
+    def __new__(cls, make: Make, *files: File) -> Self:  # noqa: ARG004 - those of __init__
         """A context without anything: what it is asked for, the current one does."""
         return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
 
