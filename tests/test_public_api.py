@@ -22,6 +22,7 @@ ROOMS = [
     "tokenbind.peer",
     "tokenbind.resource_server",
     "tokenbind.resource_server.asgi",
+    "tokenbind.resource_server.fastapi",
     "tokenbind.resource_server.wsgi",
     "tokenbind.revocation",
     "tokenbind.testing",
@@ -37,6 +38,7 @@ PROMISED = {  # design: the public API; names here are fixed
     "tokenbind.peer": "TLSConnection",
     "tokenbind.resource_server": "ResourceServer",
     "tokenbind.resource_server.asgi": "BoundTokenMiddleware",
+    "tokenbind.resource_server.fastapi": "bound_token install",
     "tokenbind.resource_server.wsgi": "BoundTokenMiddleware",
     "tokenbind.PeerCertificate": "from_der from_pem from_thumbprint thumbprint der chain source chain_verified "
     "not_after x509",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timezone
 import ssl
-from typing import Any, assert_type
+from typing import Annotated, Any, assert_type
 
 from cryptography.x509 import Certificate
+from fastapi import Depends, FastAPI, Security
 
 import tokenbind
 from tokenbind import (
@@ -37,6 +38,7 @@ from tokenbind.monitoring import Accepted, Event, Monitor, Refused
 from tokenbind.peer import PeerSource, TLSConnection
 from tokenbind.resource_server import ResourceServer
 from tokenbind.resource_server.asgi import BoundTokenMiddleware as ASGIMiddleware
+from tokenbind.resource_server.fastapi import bound_token, install as install_in_fastapi
 from tokenbind.resource_server.wsgi import BoundTokenMiddleware as WSGIMiddleware
 from tokenbind.revocation import MemoryRevocation, RevocableToken, Revocation
 from tokenbind.tokens import KeySource, Signer, jws_signature
@@ -234,6 +236,22 @@ def protecting(asgi_app: Any, wsgi_app: Any, verifier: Verifier, connection: ssl
     assert_type(TLSConnection().from_request([(b"a", b"b")], tls_peer=connection), PeerCertificate | None)
     assert_type(TLSConnection().from_scope({}), PeerCertificate | None)
     assert_type(TLSConnection().from_environ({}), PeerCertificate | None)
+
+
+def with_fastapi(app: FastAPI, verifier: Verifier) -> None:
+    install_in_fastapi(app, verifier, TLSConnection(), end_responses=True, exempt={("GET", "/health")}, realm="api")
+
+    @app.get("/default")
+    def default(token: BoundToken = Depends(bound_token("invoices:read"))) -> None:  # noqa: B008 - as FastAPI has it
+        assert_type(token, BoundToken)
+
+    @app.get("/annotated")
+    async def annotated(token: Annotated[BoundToken, Depends(bound_token())]) -> None:
+        assert_type(token, BoundToken)
+
+    @app.get("/security")
+    def security(token: Annotated[BoundToken, Security(bound_token(), scopes=["invoices:read"])]) -> None:
+        assert_type(token.scopes, frozenset[str])
 
 
 def calling(pem: str, key_pem: bytes) -> None:
