@@ -57,7 +57,7 @@ def test_no_certificate_is_401(http, loop, serve, connect, context, bearer, toke
 def test_websocket(
     http, loop, ws, serve, news, context, bearer, tokenbind_client, tokenbind_stranger, tokenbind_monitor
 ):
-    """The owner's websocket is accepted; the thief's and nobody's get 403 before they are."""
+    """The owner's websocket is accepted; the thief's and nobody's handshakes get the answer of a refused request."""
     port = serve(http=getattr(shim, http), ws=shimmed(ws), loop=loop)
     headers = bearer(tokenbind_client)
     status, text = news(port, context(tokenbind_client), headers)
@@ -67,7 +67,7 @@ def test_websocket(
     assert ("127.0.0.1", port) == tuple(answer["socket_name"])
     for thief, reason in [(tokenbind_stranger, Reason.CERTIFICATE_MISMATCH), (None, Reason.CERTIFICATE_MISSING)]:
         status, _ = news(port, context(thief), headers)
-        assert (403, reason) == (status, tokenbind_monitor.last_reason)
+        assert (401, reason) == (status, tokenbind_monitor.last_reason)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_server_that_does_not_know_is_503(
 def test_stock_websocket_class_does_not_know(serve, news, context, bearer, tokenbind_client, tokenbind_monitor):
     """The websocket class needs the shim as well as the http class: the stock one says nothing of the connection."""
     port = serve(http=shim.H11, ws=WSProtocol)
-    assert (403, None) == news(port, context(tokenbind_client), bearer(tokenbind_client))
+    assert (503, None) == news(port, context(tokenbind_client), bearer(tokenbind_client))
     assert Reason.CERTIFICATE_SOURCE_MISSING is tokenbind_monitor.last_reason
 
 

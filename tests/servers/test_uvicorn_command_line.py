@@ -103,7 +103,7 @@ def test_uvicorn_on_its_command_line(
         assert (200, tokenbind_client.thumbprint) == (answer.status_code, answer.text)
         assert (101, tokenbind_client.thumbprint) == news(service.port, context(tokenbind_client), headers)
         references = [get(thief).json()["reference"] for thief in (tokenbind_stranger, None)]
-        assert (403, None) == news(service.port, context(tokenbind_stranger), headers)
+        assert (401, None) == news(service.port, context(tokenbind_stranger), headers)
     reasons = re.findall(r"refused with 401, (\w+): .* \(reference (\w+)\)", service.log)
     assert ["certificate_mismatch", "certificate_missing", "certificate_mismatch"] == [reason for reason, _ in reasons]
     assert references == [reference for _, reference in reasons[:2]]

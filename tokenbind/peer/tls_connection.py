@@ -10,15 +10,16 @@ The leaf is taken from ``getpeercert(True)`` at every request, and from nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..binding import PeerCertificate
 from ..binding.peer_certificate import CertificatesByDER
 from ..binding.pem import MAX_CHAIN_LENGTH, malformed, read_certificates, require_der
 from ..binding.thumbprint import thumbprint_of_der
 from ..errors import Reason, Unavailable
+from . import remedies
 from .source import SSLObject
 
 
@@ -30,6 +31,8 @@ SOURCE = "tls"
 # asked for its certificate counts, because some servers copy the process environment, all strings, into the environ.
 _SOCKET_KEYS = ("tokenbind.socket", "gunicorn.socket", "werkzeug.socket")
 
+_EnvironForm: TypeAlias = Callable[[Mapping[str, Any]], PeerCertificate | None]
+
 _verified, _certificates = CertificatesByDER(SOURCE, chain_verified=True), CertificatesByDER(SOURCE)
 
 _CERT_NONE = 0  # ssl.CERT_NONE, without the 6 ms of importing ssl
@@ -40,7 +43,9 @@ class TLSConnection:
 
     On ASGI it reads the TLS extension (``scope["extensions"]["tls"]``), which few servers fill: see
     `tokenbind.servers`. On WSGI it reads the socket of gunicorn and Werkzeug; servers that put text into the environ
-    have a constructor of their own, because only the operator can know that the text is the server's.
+    have a constructor of their own, because only the operator can know that the text is the server's. Where a bridge
+    stands between the server and the application (a2wsgi's, or that of `tokenbind.servers`), it reads what the server
+    told the bridge.
 
     It does NOT trust any header, and does NOT verify chain or dates of the certificate:
     `PeerCertificate.chain_verified` says what the TLS layer did (the standard library's always verifies).
@@ -49,7 +54,7 @@ class TLSConnection:
     """
 
     def __init__(self) -> None:
-        self._environ_form = _from_sockets
+        self._from_server: _EnvironForm = _from_sockets
 
     @classmethod
     def cheroot(cls) -> TLSConnection:
@@ -67,9 +72,9 @@ class TLSConnection:
         return cls._of(_from_uwsgi)
 
     @classmethod
-    def _of(cls, environ_form: Any) -> TLSConnection:
+    def _of(cls, form: _EnvironForm) -> TLSConnection:
         source = cls()
-        source._environ_form = environ_form
+        source._from_server = form
         return source
 
     def from_scope(self, scope: MutableMapping[str, Any]) -> PeerCertificate | None:
@@ -83,19 +88,27 @@ class TLSConnection:
             extensions = dict(extensions) if isinstance(extensions, Mapping) else {}
         own = extensions.get("tokenbind")
         if own is not None:
-            return _from_tls_object(own.get("ssl_object") if type(own) is dict else None)
+            return _from_tls_object(own.get("ssl_object") if type(own) is dict else None, scope)
         tls = extensions.get("tls")
-        if not isinstance(tls, MutableMapping):
-            raise _source_missing(
-                "the ASGI server gives no TLS extension: it serves plain HTTP, stands behind a proxy that ends TLS, or "
-                "needs a shim, such as uvicorn --http tokenbind.servers.uvicorn:HTTP"
-            )
-        return _from_extension(tls)
+        if isinstance(tls, MutableMapping):
+            return _from_extension(tls)
+        environ = scope.get("wsgi_environ")
+        if isinstance(environ, Mapping):  # a2wsgi's ASGIMiddleware: the server is a WSGI server
+            return self._from_server(environ)
+        raise _source_missing(remedies.not_told(scope))
 
     def from_environ(self, environ: Mapping[str, Any]) -> PeerCertificate | None:
         """As in `PeerSource.from_environ`."""
-        peer: PeerCertificate | None = self._environ_form(environ)
-        return peer
+        scope = environ.get("asgi.scope")
+        if (
+            scope is not None
+            and isinstance(scope, Mapping)  # text would be a variable of the process
+            and self._from_server is _from_sockets
+            and not any(key in environ and type(environ[key]) is not str for key in _SOCKET_KEYS)
+        ):
+            # a2wsgi's WSGIMiddleware, or our WsgiToAsgi: the server is an ASGI server. One bridge, and no further.
+            return self.from_scope({**scope, "wsgi_environ": None})
+        return self._from_server(environ)
 
     def from_request(
         self,
@@ -105,12 +118,12 @@ class TLSConnection:
         tls_peer: SSLObject | None = None,
     ) -> PeerCertificate | None:
         """As in `PeerSource.from_request`: *tls_peer* is asked, the other arguments are not looked at."""
-        return _from_tls_object(tls_peer)
+        return _from_tls_object(tls_peer, {})
 
 
-def _from_tls_object(tls: SSLObject | None) -> PeerCertificate | None:
+def _from_tls_object(tls: SSLObject | None, request: Mapping[str, Any]) -> PeerCertificate | None:
     if tls is None:
-        raise _source_missing("the connection is plain HTTP: it has no TLS object")
+        raise _source_missing(remedies.plain_http(request))
     try:
         der = tls.getpeercert(True)
     except Exception:  # noqa: BLE001 - of any library's TLS object
@@ -122,10 +135,7 @@ def _from_tls_object(tls: SSLObject | None) -> PeerCertificate | None:
         # The standard library gives a server no certificate that it has not verified.
         return _verified[der] if type(tls).__module__ == "ssl" else _certificates[der]
     if getattr(getattr(tls, "context", None), "verify_mode", None) == _CERT_NONE:
-        raise _source_missing(
-            "the server never asks for client certificates: set verify_mode to CERT_OPTIONAL or CERT_REQUIRED "
-            "(uvicorn: --ssl-cert-reqs 1 or 2 with --ssl-ca-certs)"
-        )
+        raise _source_missing(remedies.never_asks(request))
     return None
 
 
@@ -157,11 +167,8 @@ def _from_extension(tls: MutableMapping[str, Any]) -> PeerCertificate | None:
 def _from_sockets(environ: Mapping[str, Any]) -> PeerCertificate | None:
     for key in _SOCKET_KEYS:
         if hasattr(environ.get(key), "getpeercert"):
-            return _from_tls_object(environ[key])
-    raise _source_missing(
-        "the WSGI server gives no TLS socket: it serves plain HTTP, stands behind a proxy that ends TLS, or gives the "
-        "certificate as text: see TLSConnection.cheroot, .mod_wsgi and .uwsgi"
-    )
+            return _from_tls_object(environ[key], environ)
+    raise _source_missing(remedies.not_told(environ))
 
 
 def _from_cheroot(environ: Mapping[str, Any]) -> PeerCertificate | None:

@@ -19,13 +19,12 @@ request calls the protocol's ``app``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
-import ssl
 from typing import TYPE_CHECKING, Any
 import warnings
 
 from ..errors import ConfigurationError
+from .telling import Connection, announce, hook_missing, of_transport, teach
 
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ _CLASSES = {
     "WSProto": "uvicorn.protocols.websockets.wsproto_impl:WSProtocol",
 }
 
-_TLS_VERSIONS = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+_LOG = "uvicorn.error"
 
 
 def install() -> None:
@@ -69,11 +68,11 @@ def install() -> None:
                 cls = _import(target)
         except ImportError:
             continue
-        if not getattr(cls.connection_made, "_tokenbind", False):
-            cls.connection_made = _recording(cls.connection_made)
+        cls.connection_made = teach(cls.connection_made, _connection_of)
         patched += 1
     if not patched:
         raise ConfigurationError("tokenbind.servers.uvicorn.install() found no uvicorn; install tokenbind[uvicorn]")
+    announce(_LOG, f"{__name__}.install")
 
 
 def __getattr__(name: str) -> Any:
@@ -81,8 +80,10 @@ def __getattr__(name: str) -> Any:
     if name not in _CLASSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     base = _import(_CLASSES[name])
-    made = type(name, (base,), {"connection_made": _recording(base.connection_made), "__module__": __name__})
+    connection_made = teach(base.connection_made, _connection_of)
+    made = type(name, (base,), {"connection_made": connection_made, "__module__": __name__})
     globals()[name] = made
+    announce(_LOG, f"{__name__}.{name}")
     return made
 
 
@@ -92,43 +93,9 @@ def _import(target: str) -> Any:
     if cls is None:  # AutoWebSocketsProtocol, when neither websockets nor wsproto is there
         raise ImportError("uvicorn has no websocket library; install websockets or wsproto")
     if not hasattr(cls, "connection_made"):
-        raise ConfigurationError(f"this version of uvicorn has no {target}.connection_made; please report it")
+        raise hook_missing(f"{target}.connection_made")
     return cls
 
 
-def _recording(connection_made: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
-    def recording(self: Any, transport: Any) -> None:
-        if not hasattr(self, "app"):
-            raise ConfigurationError(f"this version of uvicorn has no {type(self).__name__}.app; please report it")
-        connection_made(self, transport)
-        self.app = _telling(self.app, transport)
-
-    recording._tokenbind = True  # type: ignore[attr-defined]
-    return recording
-
-
-def _telling(app: Any, transport: Any) -> Any:
-    ssl_object = transport.get_extra_info("ssl_object")
-    told: dict[str, Any] = {
-        "tokenbind": {
-            "ssl_object": ssl_object,
-            "socket_peer": transport.get_extra_info("peername"),
-            "socket_name": transport.get_extra_info("sockname"),
-        }
-    }
-    if ssl_object is not None:
-        der = ssl_object.getpeercert(True)
-        told["tls"] = {
-            "server_cert": None,
-            "client_cert_chain": (ssl.DER_cert_to_PEM_cert(der),) if der else (),
-            "client_cert_error": None,
-            "tls_version": _TLS_VERSIONS.get(ssl_object.version()),
-            "cipher_suite": None,
-        }
-
-    async def telling(scope: Any, receive: Any, send: Any) -> None:
-        extensions = scope.get("extensions") or {}
-        scope["extensions"] = {**told, **extensions, "tokenbind": told["tokenbind"]}
-        await app(scope, receive, send)
-
-    return telling
+def _connection_of(_protocol: Any, transport: Any) -> Connection:
+    return of_transport(transport)

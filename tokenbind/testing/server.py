@@ -9,9 +9,10 @@ import ssl
 import threading
 from types import TracebackType
 from typing import Any, Literal, Self
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.simple_server import WSGIServer
 
 from ..errors import ConfigurationError
+from ..servers.wsgiref import WSGIRequestHandler
 from .kit import BindingKit
 
 
@@ -160,8 +161,5 @@ class _WsgiServer(ThreadingMixIn, WSGIServer):
 
 
 class _WsgiHandler(WSGIRequestHandler):
-    def get_environ(self) -> dict[str, Any]:
-        return {**super().get_environ(), "HTTPS": "on", "tokenbind.socket": self.connection}
-
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
         """Nothing."""

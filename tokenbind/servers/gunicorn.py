@@ -1,0 +1,70 @@
+"""gunicorn's own ASGI worker tells an application nothing of the TLS connection; this does.
+
+On the command line, or in ``gunicorn.conf.py`` as ``worker_class``, in place of ``asgi``::
+
+    gunicorn app:app -k tokenbind.servers.gunicorn.ASGIWorker \\
+        --keyfile server.key --certfile server.pem --ca-certs ca.pem --cert-reqs 2
+
+or with `install`, called where the application is made, or in ``gunicorn.conf.py``, for ``-k asgi``.
+
+Either puts into every scope, ``http`` and ``websocket``, over HTTP/1.1 and HTTP/2, what `tokenbind.servers.uvicorn`
+does. For ``uvicorn-worker`` call `tokenbind.servers.uvicorn.install` in the same places. The workers ``sync``,
+``gthread`` and ``gevent`` need nothing: they give WSGI applications their socket.
+
+It needs two things of gunicorn, and fails loudly without them: that `connection_made` gets the transport, and that
+every request goes to the protocol's ``app``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigurationError
+from .telling import Connection, announce, hook_missing, of_transport, teach
+
+
+if TYPE_CHECKING:
+    ASGIWorker: Any
+
+__all__ = ["ASGIWorker", "install"]
+
+
+def install() -> None:
+    """Teach gunicorn's ASGI worker to say what it knows of its connections.
+
+    For this process, and for the workers that it becomes. Calling it again changes nothing.
+
+    Raises:
+        ConfigurationError: if gunicorn is missing, has no such worker, or has not the hooks that are needed.
+    """
+    _install("install")
+
+
+def __getattr__(name: str) -> Any:
+    """Make the worker class when it is asked for, so that reading this needs no gunicorn."""
+    if name != "ASGIWorker":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    worker = _import("gunicorn.workers.gasgi", "ASGIWorker")
+    _install(name)  # in the process that becomes the workers
+    globals()[name] = made = type(name, (worker,), {"__module__": __name__})
+    return made
+
+
+def _install(shim: str) -> None:
+    cls = _import("gunicorn.asgi.protocol", "ASGIProtocol")
+    if not hasattr(cls, "connection_made"):
+        raise hook_missing("gunicorn.asgi.protocol.ASGIProtocol.connection_made")
+    cls.connection_made = teach(cls.connection_made, _connection_of)
+    announce("gunicorn.error", f"{__name__}.{shim}")
+
+
+def _import(module: str, name: str) -> Any:
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"there is no {module}.{name} here: install tokenbind[gunicorn]") from error
+
+
+def _connection_of(_protocol: Any, transport: Any) -> Connection:
+    return of_transport(transport)
