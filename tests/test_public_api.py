@@ -23,6 +23,7 @@ ROOMS = [
     "tokenbind.resource_server",
     "tokenbind.resource_server.asgi",
     "tokenbind.resource_server.fastapi",
+    "tokenbind.resource_server.flask",
     "tokenbind.resource_server.wsgi",
     "tokenbind.revocation",
     "tokenbind.testing",
@@ -39,6 +40,7 @@ PROMISED = {  # design: the public API; names here are fixed
     "tokenbind.resource_server": "ResourceServer",
     "tokenbind.resource_server.asgi": "BoundTokenMiddleware",
     "tokenbind.resource_server.fastapi": "bound_token install",
+    "tokenbind.resource_server.flask": "bound_token install require_scope",
     "tokenbind.resource_server.wsgi": "BoundTokenMiddleware",
     "tokenbind.PeerCertificate": "from_der from_pem from_thumbprint thumbprint der chain source chain_verified "
     "not_after x509",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, assert_type
 
 from cryptography.x509 import Certificate
 from fastapi import Depends, FastAPI, Security
+from flask import Flask
 
 import tokenbind
 from tokenbind import (
@@ -39,6 +40,11 @@ from tokenbind.peer import PeerSource, TLSConnection
 from tokenbind.resource_server import ResourceServer
 from tokenbind.resource_server.asgi import BoundTokenMiddleware as ASGIMiddleware
 from tokenbind.resource_server.fastapi import bound_token, install as install_in_fastapi
+from tokenbind.resource_server.flask import (
+    bound_token as bound_token_of_flask,
+    install as install_in_flask,
+    require_scope as require_scope_in_flask,
+)
 from tokenbind.resource_server.wsgi import BoundTokenMiddleware as WSGIMiddleware
 from tokenbind.revocation import MemoryRevocation, RevocableToken, Revocation
 from tokenbind.tokens import KeySource, Signer, jws_signature
@@ -252,6 +258,18 @@ def with_fastapi(app: FastAPI, verifier: Verifier) -> None:
     @app.get("/security")
     def security(token: Annotated[BoundToken, Security(bound_token(), scopes=["invoices:read"])]) -> None:
         assert_type(token.scopes, frozenset[str])
+
+
+def with_flask(app: Flask, verifier: Verifier) -> None:
+    install_in_flask(app, verifier, TLSConnection.cheroot(), exempt={("GET", "/health")}, required_scopes=["api"])
+
+    @app.get("/invoices/<int:number>")
+    @require_scope_in_flask("invoices:read", "invoices:list")
+    def invoice(number: int) -> dict[str, int]:
+        assert_type(bound_token_of_flask(), BoundToken)
+        return {"number": number}
+
+    assert_type(invoice(7), dict[str, int])
 
 
 def calling(pem: str, key_pem: bytes) -> None:
