@@ -49,7 +49,7 @@ def lenient():
 
 
 def add_routes(app, handled=None):
-    """Every way to ask for the token, and for the scope ``read``; every error that is *handled* is answered with 200."""
+    """Every way to ask for the token, and for the scope ``read``; errors that are *handled* are answered with 200."""
     router = flask.Blueprint("router", __name__, url_prefix="/router")
     router.before_request(lambda: bound_token().require_scope("read"))
     router.get("/view")(any_token)
