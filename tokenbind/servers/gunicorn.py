@@ -11,23 +11,30 @@ Either puts into every scope, ``http`` and ``websocket``, over HTTP/1.1 and HTTP
 does. For ``uvicorn-worker`` call `tokenbind.servers.uvicorn.install` in the same places. The workers ``sync``,
 ``gthread`` and ``gevent`` need nothing: they give WSGI applications their socket.
 
+A server certificate that is rewritten while gunicorn runs: see `ssl_context`.
+
 It needs two things of gunicorn, and fails loudly without them: that `connection_made` gets the transport, and that
 every request goes to the protocol's ``app``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
+import ssl
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from .telling import Connection, announce, hook_missing, of_transport, teach
+from .tls_context import ReloadingSSLContext
 
 
 if TYPE_CHECKING:
     ASGIWorker: Any
 
-__all__ = ["ASGIWorker", "install"]
+__all__ = ["ASGIWorker", "install", "ssl_context"]
+
+_contexts: dict[tuple[str | None, ...], ReloadingSSLContext] = {}
 
 
 def install() -> None:
@@ -39,6 +46,18 @@ def install() -> None:
         ConfigurationError: if gunicorn is missing, has no such worker, or has not the hooks that are needed.
     """
     _install("install")
+
+
+def ssl_context(conf: Any, default_ssl_context_factory: Callable[[], ssl.SSLContext]) -> ReloadingSSLContext:
+    """gunicorn's hook of this name: import it in ``gunicorn.conf.py``. It gives gunicorn's context, which is made anew
+    when a file of ``certfile``, ``keyfile`` or ``ca_certs`` has changed.
+
+    Some workers ask for each connection. They are given the same one, and so can resume sessions, too.
+    """
+    files = conf.certfile, conf.keyfile, conf.ca_certs
+    if files not in _contexts:
+        _contexts[files] = ReloadingSSLContext(default_ssl_context_factory, *files)
+    return _contexts[files]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,22 +17,28 @@ its ``app``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial, wraps
 from importlib import import_module
 from inspect import signature
 from typing import Any
 
 from ..errors import ConfigurationError
 from .telling import Connection, announce, hook_missing, of_transport, teach
+from .tls_context import ReloadingSSLContext
 
 
 __all__ = ["install"]
 
 
-def install() -> None:
+def install(*, reload_tls: bool = False) -> None:
     """Teach the asyncio and trio workers of hypercorn to say what they know of their connections.
 
     For this process; hypercorn's workers are new processes, and each loads the module that this is called in.
     Calling it again changes nothing.
+
+    Args:
+        reload_tls: Whether hypercorn's TLS context is made anew when a file of ``--certfile``, ``--keyfile`` or
+            ``--ca-certs`` has changed.
 
     Raises:
         ConfigurationError: if hypercorn is missing, or has not the hooks that are needed.
@@ -42,7 +48,25 @@ def install() -> None:
         raise ConfigurationError(
             "tokenbind.servers.hypercorn.install() found no hypercorn; install tokenbind[hypercorn]"
         )
+    if reload_tls:
+        config = import_module("hypercorn.config").Config
+        config.create_ssl_context = _reloading(config.create_ssl_context)
     announce("hypercorn.error", f"{__name__}.install")
+
+
+def _reloading(create_ssl_context: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    if hasattr(create_ssl_context, "_tokenbind"):
+        return create_ssl_context
+
+    @wraps(create_ssl_context)
+    def create(config: Any) -> Any:
+        if not config.ssl_enabled:
+            return None
+        make = partial(create_ssl_context, config)
+        return ReloadingSSLContext(make, config.certfile, config.keyfile, config.ca_certs)
+
+    create._tokenbind = True  # type: ignore[attr-defined]
+    return create
 
 
 def _teach(worker: str, transport: str, connection_of: Callable[..., Connection]) -> bool:

@@ -13,18 +13,23 @@ Either puts into every scope, ``http`` and ``websocket``:
 * ``extensions["tokenbind"]``: the connection's own ``ssl_object``, its ``socket_peer`` and its ``socket_name`` as the
   transport gives them. ``scope["client"]`` is not the socket's peer: uvicorn rewrites it from X-Forwarded-For.
 
+A server certificate that is rewritten while uvicorn runs: see `ssl_context`.
+
 It needs two things of uvicorn, and fails loudly without them: that `connection_made` gets the transport, and that every
 request calls the protocol's ``app``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
+import ssl
 from typing import TYPE_CHECKING, Any
 import warnings
 
 from ..errors import ConfigurationError
 from .telling import Connection, announce, hook_missing, of_transport, teach
+from .tls_context import ReloadingSSLContext
 
 
 if TYPE_CHECKING:
@@ -36,7 +41,17 @@ if TYPE_CHECKING:
     WebSocketsSansIO: Any
     WSProto: Any
 
-__all__ = ["H11", "HTTP", "HttpTools", "WSProto", "WebSocket", "WebSockets", "WebSocketsSansIO", "install"]
+__all__ = [
+    "H11",
+    "HTTP",
+    "HttpTools",
+    "WSProto",
+    "WebSocket",
+    "WebSockets",
+    "WebSocketsSansIO",
+    "install",
+    "ssl_context",
+]
 
 #: Our classes, and the ones of uvicorn that they extend. ``HTTP`` and ``WebSocket`` are what uvicorn chooses itself.
 _CLASSES = {
@@ -73,6 +88,14 @@ def install() -> None:
     if not patched:
         raise ConfigurationError("tokenbind.servers.uvicorn.install() found no uvicorn; install tokenbind[uvicorn]")
     announce(_LOG, f"{__name__}.install")
+
+
+def ssl_context(config: Any, default_ssl_context_factory: Callable[[], ssl.SSLContext]) -> ReloadingSSLContext:
+    """For ``uvicorn.run(..., ssl_context_factory=ssl_context)``, 0.47 or newer: uvicorn's context, which is made anew
+    when a file of ``ssl_certfile=``, ``ssl_keyfile=`` or ``ssl_ca_certs=`` has changed.
+    """
+    files = config.ssl_certfile, config.ssl_keyfile, config.ssl_ca_certs
+    return ReloadingSSLContext(default_ssl_context_factory, *files)
 
 
 def __getattr__(name: str) -> Any:
