@@ -3,8 +3,8 @@
 * A ``python`` block is run, and so are the tests that it defines, with their fixtures. If its first line is the name of
   a file (``# service.py``), it becomes that file instead.
 * A ``console`` block is a session: after ``$`` stands a command, below it what it prints, with ``...`` for what differs
-  each time. A server runs until the document ends, on a free port instead of 8443; a block without ``$`` is what it
-  prints next. ``pip install`` is not run.
+  each time. A server, ``python serve.py`` included, runs until the document ends, on a free port instead of 8443; a
+  block without ``$`` is what it prints next. ``pip install`` is not run.
 * ``<!--- invisible-code-block: python`` is what a page takes for granted, and what it checks.
 """
 # ruff: noqa: S101, S603, SIM300 - these are tests
@@ -33,6 +33,7 @@ from tokenbind.testing import BindingKit, MutualTLSServer
 
 ROOT = Path(__file__).parent
 PORT = "8443"
+SERVES = re.compile(r"(\w+=\S+ )*(uvicorn|hypercorn|gunicorn|python serve\.py)\b").match
 ENVIRON = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 sys.path.insert(0, str(ROOT / "examples"))  # for their own tests, and for the documents
@@ -46,7 +47,9 @@ class Server:
     """A server that a document has started; what it prints is read line by line."""
 
     def __init__(self, command):
-        command = ["sh", "-c", f"exec env {command.replace(f'--port {PORT}', '--port 0')}"]
+        if "serve.py" in command:
+            Path("serve.py").write_text(Path("serve.py").read_text().replace(PORT, "0"))
+        command = ["sh", "-c", "exec env " + re.sub(f"(--port |:){PORT}", r"\g<1>0", command)]
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRON
         )
@@ -87,7 +90,7 @@ def run_python(example):
     namespace = example.namespace
     request = namespace.pop("request")  # Sybil puts pytest's there, over one that the document may have
     namespace |= namespace.get("_request", {})
-    if file := re.match(r"# (\w+\.py)\n", example.parsed):
+    if file := re.match(r"# ([\w.]+\.py)\n", example.parsed):
         Path(file[1]).write_text(_with_port(example.parsed, namespace))
         return
     PythonEvaluator()(example)
@@ -106,7 +109,7 @@ def run_console(example):
         command, _, expected = text.replace("\\\n", " ").partition("\n")
         if "pip install" in command:
             continue
-        if "uvicorn " in command:
+        if SERVES(command):
             servers.append(Server(command))
             servers[-1].expect(expected)
         else:
