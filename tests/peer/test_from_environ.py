@@ -166,7 +166,7 @@ def test_uwsgi_text_that_is_no_der(text):
 
 
 DER = b"\x30\x82\x01\x00\x30" + bytes(255)
-values = st.one_of(
+leaves = st.one_of(
     st.text(),
     st.binary(),
     st.none(),
@@ -174,7 +174,11 @@ values = st.one_of(
     st.builds(object),
     st.sampled_from(["https", "SUCCESS", DER_cert_to_PEM_cert(DER), DER.decode("latin-1")]),
 )
-keys = [*SOCKET_KEYS, "SSL_CLIENT_CERT", "SSL_CLIENT_VERIFY", "HTTPS_CLIENT_CERTIFICATE", "wsgi.url_scheme"]
+keys = [
+    *(*SOCKET_KEYS, "SSL_CLIENT_CERT", "SSL_CLIENT_VERIFY", "HTTPS_CLIENT_CERTIFICATE", "wsgi.url_scheme"),
+    *("asgi.scope", "wsgi_environ", "extensions", "tls", "tokenbind", "client_cert", "SERVER_SOFTWARE", "http_version"),
+]
+values = st.recursive(leaves, lambda inner: st.dictionaries(st.sampled_from(keys), inner, max_size=4), max_leaves=8)
 
 
 @settings(deadline=None, max_examples=200)

@@ -185,7 +185,10 @@ scalars = st.one_of(
     st.just(ssl.DER_cert_to_PEM_cert(CA_DER)),
 )
 names = st.sampled_from(
-    ["client_cert_chain", "client_cert", "client_cert_error", "ssl_object", "tls", "tokenbind", "x"]
+    [
+        *("client_cert_chain", "client_cert", "client_cert_error", "ssl_object", "tls", "tokenbind", "x"),
+        *("wsgi_environ", "asgi.scope", "gunicorn.socket", "scheme", "SERVER_SOFTWARE", "extensions"),
+    ]
 )
 junk = st.recursive(
     scalars,
@@ -200,7 +203,12 @@ junk = st.recursive(
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.fixed_dictionaries({"extensions": st.one_of(junk, st.fixed_dictionaries({"tls": junk}))}))
+@given(
+    st.fixed_dictionaries(
+        {"extensions": st.one_of(junk, st.fixed_dictionaries({"tls": junk}))},
+        optional={"wsgi_environ": junk, "scheme": junk, "http_version": junk, "SERVER_SOFTWARE": junk},
+    )
+)
 def test_whatever_the_extension_holds_only_our_errors_come_out(scope):
     """Totality: a `PeerCertificate`, None, or one of the two documented errors."""
     try:

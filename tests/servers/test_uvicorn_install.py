@@ -78,7 +78,7 @@ def test_protocol_without_an_app_fails(fake_uvicorn):
 
 def test_names_are_those_of_the_shim():
     """Each class is made once, extends uvicorn's, and says where it is from; other names do not exist."""
-    assert {*shim._CLASSES, "install"} == set(shim.__all__)
+    assert {*shim._CLASSES, "install", "ssl_context"} == set(shim.__all__)
     assert shim.H11 is shim.H11
     assert issubclass(shim.H11, H11Protocol)
     assert ("tokenbind.servers.uvicorn", "H11") == (shim.H11.__module__, shim.H11.__qualname__)

@@ -33,11 +33,15 @@ _CONTEXT = "give the server a TLS context with verify_mode CERT_REQUIRED, or CER
 _GUNICORN = "start gunicorn with --certfile, --keyfile, --ca-certs and --cert-reqs 2"
 
 _UNKNOWN = _Server("the server gives no TLS extension and no TLS socket: see tokenbind.servers", _CONTEXT)
+_BRIDGE = _Server(
+    "the bridge from ASGI to this WSGI application drops it: use a2wsgi.WSGIMiddleware, or the bridge of "
+    "tokenbind.servers.asgiref",
+    _CONTEXT,
+)
 _HTTP_3 = _Server("over HTTP/3, hypercorn never asks clients for certificates: switch QUIC off (--quic-bind)")
 _GRANIAN = _Server(f"granian keeps the certificate from Python: {_ELSE}")
 _HYPERCORN = _Server(
-    "hypercorn does not tell the application: call tokenbind.servers.hypercorn.install() in its module (and put "
-    "a2wsgi.WSGIMiddleware around it if it is a WSGI application)",
+    "hypercorn does not tell the application: call tokenbind.servers.hypercorn.install() in its module",
     "start hypercorn with --certfile, --keyfile, --ca-certs and --verify-mode CERT_REQUIRED",
 )
 
@@ -118,7 +122,7 @@ def _server(request: Mapping[str, Any]) -> _Server:
     for signs, found in ((_BY_KEY, request), (_BY_SOFTWARE, products), (_BY_MODULE, sys.modules)):
         for sign, server in signs.items():
             if sign in found:
-                return server
+                return _BRIDGE if found is sys.modules and "wsgi.version" in request else server
     return _UNKNOWN
 
 
