@@ -40,7 +40,7 @@ def test_websocket_refused(service, token, client, reason, target):
     make = {"bound": kit.mint, "unbound": kit.unbound}
     lines = [] if token is None else [bearer(make[token](kit.client()))]
     answer = service.ask(client and kit.client(client), *HANDSHAKE, *lines, target=target)
-    assert (403, reason) == (answer.status, service.reason)
+    assert (401, reason) == (answer.status, service.reason)
 
 
 @over_asgi
@@ -48,7 +48,7 @@ def test_attack_69_websocket_in_the_query(service):
     """Attack 69: the query is no way for websockets either, though browsers know no other."""
     kit = service.kit
     target = f"/?access_token={kit.mint(kit.client())}".encode()
-    assert 403 == service.ask(kit.client(), *HANDSHAKE, target=target).status
+    assert 400 == service.ask(kit.client(), *HANDSHAKE, target=target).status
     assert Reason.TOKEN_IN_QUERY == service.reason
 
 

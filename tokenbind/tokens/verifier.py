@@ -129,7 +129,7 @@ class TokenVerifier(Closing):
         `close` it, or use it in a ``with`` block, to end the thread that keeps the keys up to date.
 
         Args:
-            issuer: The exact issuer identifier: an https URL. The metadata must name it, and ``iss`` too.
+            issuer: The exact issuer identifier, an https URL, which metadata and ``iss`` must name.
             audience: As for the constructor, and so are *options*.
             address: The https origin at which to reach what is on the issuer's own origin, if that is another one.
             allowed_hosts: Further hosts (``host`` or ``host:port``) that the metadata may send us to for the keys.
@@ -219,8 +219,7 @@ class TokenVerifier(Closing):
     def recheck(self, token: BoundToken, peer: PeerCertificate | None) -> float:
         """Decide again about *token*, accepted with *peer* on a connection that is still open: all but its signature.
 
-        Returns:
-            The seconds after which to ask again.
+        Returns the seconds after which to ask again.
 
         Raises:
             InvalidToken, Unavailable: as for `verify`.
@@ -272,7 +271,7 @@ class TokenVerifier(Closing):
             del error  # the frame and the error would hold each other
 
     def _decide(self, token: VerifiedToken, peer: PeerCertificate | None, now: float, anew: bool = True) -> BoundToken:
-        """What is decided at every call, and later on for a connection that stays open."""
+        """What is decided at every call, and again for a connection that stays open."""
         try:
             # RFC 7519 §4.1.4: "the current date/time MUST be before the expiration date/time".
             if not now < token.expires_at + self._expiry_leeway:
@@ -287,7 +286,8 @@ class TokenVerifier(Closing):
         except AttributeError:
             if isinstance(peer, PeerCertificate | None):
                 raise
-            raise ConfigurationError(f"the peer must be a PeerCertificate or None, not {type(peer)}") from None
+            wanted = "must be None or a PeerCertificate, such as PeerCertificate.from_pem(text)"
+            raise ConfigurationError(f"the peer {wanted}, not {type(peer)}") from None
         if self._monitor is not None and anew:
             report_accepted(self._monitor, token, peer, thumbprint, refusal)
         bound: BoundToken = _create(BoundToken)
