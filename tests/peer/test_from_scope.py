@@ -1,6 +1,7 @@
 """`TLSConnection.from_scope`: the ASGI TLS extension in all its shapes, and what tokenbind's own shims record."""
 
 from itertools import repeat
+import re
 import ssl
 from types import MappingProxyType, SimpleNamespace
 
@@ -86,7 +87,7 @@ def test_chain_verified_is_what_the_server_says(tls, verified, tokenbind_client)
         {"client_cert_chain": None},
         {"client_cert_chain": None, "client_cert": None, "client_cert_error": None},
     ],
-    ids=repr,
+    ids=lambda tls: re.sub(" at 0x.*?>", ">", repr(tls)),
 )
 def test_empty_chain_is_no_certificate(tls):
     """An extension without a certificate says that the handshake had none."""
