@@ -4,9 +4,16 @@ import asyncio
 from contextlib import closing, nullcontext
 import json
 
+import django
+from django.conf import settings
 import pytest
 
 from tokenbind.testing import asgi_with_peer, peer_environ
+
+
+if not settings.configured:
+    settings.configure()  # each test overrides what it needs; REST framework cannot be imported before
+django.setup()
 
 
 class Answer:

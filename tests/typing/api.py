@@ -39,12 +39,19 @@ from tokenbind.monitoring import Accepted, Event, Monitor, Refused
 from tokenbind.peer import PeerSource, TLSConnection
 from tokenbind.resource_server import ResourceServer
 from tokenbind.resource_server.asgi import BoundTokenMiddleware as ASGIMiddleware
+from tokenbind.resource_server.django import (
+    BoundTokenMiddleware as DjangoMiddleware,
+    bound_token as bound_token_of_django,
+    install as install_in_django,
+    require_scope as require_scope_in_django,
+)
 from tokenbind.resource_server.fastapi import bound_token, install as install_in_fastapi
 from tokenbind.resource_server.flask import (
     bound_token as bound_token_of_flask,
     install as install_in_flask,
     require_scope as require_scope_in_flask,
 )
+from tokenbind.resource_server.rest_framework import BoundTokenAuthentication, TokenUser, require_scope
 from tokenbind.resource_server.wsgi import BoundTokenMiddleware as WSGIMiddleware
 from tokenbind.revocation import MemoryRevocation, RevocableToken, Revocation
 from tokenbind.tokens import KeySource, Signer, jws_signature
@@ -270,6 +277,28 @@ def with_flask(app: Flask, verifier: Verifier) -> None:
         return {"number": number}
 
     assert_type(invoice(7), dict[str, int])
+
+
+def with_django(request: Any, verifier: Verifier) -> None:
+    install_in_django({}, verifier, TLSConnection(), exempt={("GET", "/health")})
+    install_in_django({}, "project.tokens.verifier", "project.tokens.peer_source")
+    DjangoMiddleware(lambda request: request)
+
+    @require_scope_in_django("invoices:read", "invoices:list")
+    def invoice(request: Any, number: int) -> str:
+        assert_type(bound_token_of_django(request), BoundToken)
+        return str(number)
+
+    assert_type(invoice(request, 7), str)
+
+
+class KnownUsers(BoundTokenAuthentication):
+    """An authentication class of REST framework, as a user writes one."""
+
+    permission = require_scope("invoices:read")
+
+    def get_user(self, token: BoundToken) -> TokenUser:
+        return TokenUser(token)
 
 
 def calling(pem: str, key_pem: bytes) -> None:

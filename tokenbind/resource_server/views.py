@@ -7,11 +7,11 @@ from typing import Any
 
 from ..errors import ConfigurationError, InsufficientScope, InvalidToken, Reason
 from ..tokens import BoundToken
-from .challenge import Refusal, _is_scope_token
+from .challenge import Refusal, _is_scope_token, cache_control_to_add
 from .guard import RequestError, ResourceServer
 
 
-__all__ = ["VIEW_ERRORS", "TokenNeeded", "refuse", "scopes_of", "token_in"]
+__all__ = ["VIEW_ERRORS", "TokenNeeded", "cache_control", "refuse", "scopes_of", "token_in"]
 
 
 class TokenNeeded(InvalidToken):
@@ -56,3 +56,9 @@ def refuse(guard: ResourceServer, error: RequestError, token: BoundToken | None)
     """The answer to a view's request, of which the monitor is told here, and only here."""
     guard.report(error, token)
     return guard.refusal(error)
+
+
+def cache_control(value: str | None) -> str:
+    """The ``Cache-Control`` of an answer that a view has given *value*, if any: no shared cache may keep it."""
+    added = cache_control_to_add([value] if value else [])
+    return ", ".join(filter(None, (value, added)))

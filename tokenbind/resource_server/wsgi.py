@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable
 from http import HTTPStatus
 from typing import Any
 
+from ..binding import PeerCertificate
 from ..errors import InsufficientScope, InvalidRequest, InvalidToken, Unavailable
 from ..tokens import BoundToken
 from .challenge import cache_control_to_add
@@ -121,8 +122,14 @@ def authenticate(guard: ResourceServer, environ: Environ) -> BoundToken | None:
     Raises:
         InvalidRequest, InvalidToken, InsufficientScope, Unavailable: see `ResourceServer.authenticate`.
     """
+    presented = _presented(guard, environ)
+    return None if presented is None else guard.finish(guard.verifier.verify(*presented))
+
+
+def _presented(guard: ResourceServer, environ: Environ) -> tuple[bytes, PeerCertificate | None] | None:
+    """What `ResourceServer.prepare` makes of an environ."""
     mount = environ.get("SCRIPT_NAME", "")
-    presented = guard.prepare(
+    return guard.prepare(
         environ["REQUEST_METHOD"],
         _text(mount),
         _text(mount + environ.get("PATH_INFO", "")),
@@ -131,7 +138,6 @@ def authenticate(guard: ResourceServer, environ: Environ) -> BoundToken | None:
         guard.peer_source.from_environ,
         environ,
     )
-    return None if presented is None else guard.finish(guard.verifier.verify(*presented))
 
 
 def _text(native: str) -> str:
