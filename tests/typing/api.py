@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 import ssl
 from typing import Annotated, Any, assert_type
 
+from aiohttp import web
 from cryptography.x509 import Certificate
 from fastapi import Depends, FastAPI, Security
 from flask import Flask
@@ -38,6 +39,7 @@ from tokenbind.client.requests import BoundTokenAdapter, BoundTokenSession
 from tokenbind.monitoring import Accepted, Event, Monitor, Refused
 from tokenbind.peer import PeerSource, TLSConnection
 from tokenbind.resource_server import ResourceServer
+from tokenbind.resource_server.aiohttp import bound_token as bound_token_of_aiohttp, install as install_in_aiohttp
 from tokenbind.resource_server.asgi import BoundTokenMiddleware as ASGIMiddleware
 from tokenbind.resource_server.django import (
     BoundTokenMiddleware as DjangoMiddleware,
@@ -265,6 +267,11 @@ def with_fastapi(app: FastAPI, verifier: Verifier) -> None:
     @app.get("/security")
     def security(token: Annotated[BoundToken, Security(bound_token(), scopes=["invoices:read"])]) -> None:
         assert_type(token.scopes, frozenset[str])
+
+
+def with_aiohttp(app: web.Application, request: web.Request, verifier: Verifier) -> None:
+    install_in_aiohttp(app, verifier, TLSConnection(), end_responses=True, exempt={("GET", "/health")}, realm="api")
+    assert_type(bound_token_of_aiohttp(request), BoundToken)
 
 
 def with_flask(app: Flask, verifier: Verifier) -> None:
