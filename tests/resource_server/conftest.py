@@ -12,7 +12,9 @@ from tokenbind.testing import asgi_with_peer, peer_environ
 
 
 if not settings.configured:
-    settings.configure()  # each test overrides what it needs; REST framework cannot be imported before
+    settings.configure(
+        SECRET_KEY="of tests"
+    )  # each test overrides what it needs; REST framework cannot be imported before
 django.setup()
 
 

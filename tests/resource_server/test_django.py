@@ -105,16 +105,19 @@ def urls():
             return any_token(request)
 
     class AsyncInvoices(View):
-        @method_decorator(require_scope("read"))
         async def get(self, request):
             return any_token(request)
+
+    @method_decorator(require_scope("read"), name="dispatch")
+    class AsyncDispatch(AsyncInvoices):
+        pass
 
     views = {
         "any": any_token,
         "decorator": require_scope("read")(any_token),
         "async-decorator": require_scope("read")(asynchronous),
         "class": Invoices.as_view(),
-        "async-class": AsyncInvoices.as_view(),
+        "async-class": AsyncDispatch.as_view(),
         "async-decorated-class": require_scope("read")(AsyncInvoices.as_view()),
         "function": function,
         "async-function": async_function,

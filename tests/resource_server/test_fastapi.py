@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import fastapi
 from fastapi import APIRouter, Depends, FastAPI, Request, Security, WebSocket
 from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
@@ -15,6 +16,8 @@ from tokenbind.resource_server.fastapi import bound_token, install
 from tokenbind.testing import asgi_with_peer
 
 
+# As OpenAPI 3.1 lets it, and 3.0 did not.
+SHOWS_SCOPES = tuple(map(int, fastapi.__version__.split(".")[:2])) >= (0, 123)
 EXEMPT = {("GET", "/health"), ("GET", "/exempt"), ("WEBSOCKET", "/exempt")}
 READ = Depends(bound_token("read"))
 Reader = Annotated[BoundToken, READ]
@@ -212,8 +215,9 @@ def test_openapi(app):
     needs = {path: operations["get"].get("security") for path, operations in document["paths"].items()}
     assert [] == needs["/health"]
     assert [{"CertificateBoundToken": []}] == needs["/any"]
+    shown = ["read"] if SHOWS_SCOPES else []
     for path in ("/depends", "/annotated", "/security", "/router/view"):
-        assert [{"CertificateBoundToken": ["read"]}] == needs[path]
+        assert [{"CertificateBoundToken": shown}] == needs[path]
 
 
 def test_openapi_of_an_application_without_a_dependency(tokenbind_verifier):

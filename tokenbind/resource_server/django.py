@@ -15,7 +15,7 @@ Websockets do not go through Django's middleware: wrap their application in that
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import cache, wraps
 from typing import Any, TypeVar, Unpack
 
@@ -221,5 +221,13 @@ def _seen(request: HttpRequest) -> BoundToken | None:
     return getattr(request, "bound_token", None)
 
 
+class _Answer(HttpResponse):
+    """Can be awaited, because ``dispatch`` of an asynchronous class is, and does not look it."""
+
+    def __await__(self) -> Generator[None, None, _Answer]:
+        yield from ()
+        return self
+
+
 def _answer(refusal: Refusal) -> HttpResponse:
-    return HttpResponse(refusal.body, status=refusal.status, headers=dict(refusal.headers))
+    return _Answer(refusal.body, status=refusal.status, headers=dict(refusal.headers))
