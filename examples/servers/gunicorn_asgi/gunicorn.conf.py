@@ -1,0 +1,11 @@
+"""gunicorn finds this file by its name."""
+
+wsgi_app = "asgi_service:app"
+bind = "127.0.0.1:8443"
+worker_class = "tokenbind.servers.gunicorn.ASGIWorker"
+workers = 2
+http_protocols = "h2,h1"
+keyfile = "server.key"
+certfile = "server.pem"
+ca_certs = "ca.pem"  # the CA of the clients' certificates
+cert_reqs = 1  # ask for a certificate; 2 lets nobody in without one

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Options given to this script go to gunicorn.
+exec gunicorn "$@"

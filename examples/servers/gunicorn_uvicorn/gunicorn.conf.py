@@ -1,0 +1,15 @@
+"""gunicorn finds this file by its name."""
+
+from tokenbind.servers import uvicorn
+
+
+uvicorn.install()
+
+wsgi_app = "asgi_service:app"
+bind = "127.0.0.1:8443"
+worker_class = "uvicorn_worker.UvicornWorker"
+workers = 2
+keyfile = "server.key"
+certfile = "server.pem"
+ca_certs = "ca.pem"  # the CA of the clients' certificates
+cert_reqs = 1  # ask for a certificate; 2 lets nobody in without one
