@@ -61,7 +61,7 @@ def with_middleware_argument(verifier):
 
 def with_add_middleware(verifier, mount=""):
     app = Starlette(routes=ROUTES)
-    app.add_middleware(BoundTokenMiddleware, verifier, exempt=EXEMPT, mount=mount)
+    app.add_middleware(BoundTokenMiddleware, verifier=verifier, exempt=EXEMPT, mount=mount)
     return app
 
 

@@ -4,7 +4,7 @@ Its configuration is three environment variables. gunicorn ends TLS, and gives t
 the certificate that the client has proven::
 
     TOKEN_ISSUER=https://as.example TOKEN_AUDIENCE=https://api.example TOKEN_JWKS=jwks.json \\
-    gunicorn 'wsgi_service:from_environment()' --bind 127.0.0.1:8443 --worker-class gthread \\
+    gunicorn 'flask_service:from_environment()' --bind 127.0.0.1:8443 --worker-class gthread \\
         --keyfile server.key --certfile server.pem --ca-certs ca.pem --cert-reqs 1
 
 TOKEN_JWKS is a file with the issuer's public keys. ``--cert-reqs 1`` asks every client for a certificate, and lets
@@ -15,28 +15,25 @@ import json
 import os
 from pathlib import Path
 
-from flask import Flask, request
+from flask import Flask
 
 from tokenbind import KeySet, TokenVerifier
-from tokenbind.resource_server.wsgi import BoundTokenMiddleware
+from tokenbind.resource_server.flask import bound_token, install, require_scope
 
 
 def create_app(verifier: TokenVerifier) -> Flask:
     """The application; tests give it a verifier of their own."""
     app = Flask(__name__)
-    app.wsgi_app = BoundTokenMiddleware(  # type: ignore[method-assign]
-        app.wsgi_app, verifier, exempt={("GET", "/health")}
-    )
+    install(app, verifier, exempt={("GET", "/health")})
 
     @app.get("/health")
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
     @app.get("/invoices")
+    @require_scope("invoices:read")
     def invoices() -> dict[str, object]:
-        token = request.environ["tokenbind.token"]
-        token.require_scope("invoices:read")
-        return {"invoices": ["2026-001"], "client": token.client_id}
+        return {"invoices": ["2026-001"], "client": bound_token().client_id}
 
     return app
 

@@ -1,10 +1,10 @@
-"""The WSGI service, in process and over real mutual TLS, with its rightful client and with a thief."""
+"""The Flask service, in process and over real mutual TLS, with its rightful client and with a thief."""
 
 import json
 
+import flask_service
 import httpx
 import pytest
-import wsgi_service
 
 from tokenbind.client.requests import BoundTokenSession
 from tokenbind.testing import peer_environ
@@ -13,7 +13,7 @@ from tokenbind.testing import peer_environ
 def call(kit, path, peer, token=None):
     """The answer of the service to *peer*, in process."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    client = wsgi_service.create_app(kit.verifier).test_client()
+    client = flask_service.create_app(kit.verifier).test_client()
     return client.get(path, headers=headers, environ_overrides=peer_environ(peer))
 
 
@@ -57,7 +57,7 @@ def test_over_real_tls_from_the_environment(
     monkeypatch.setenv("TOKEN_AUDIENCE", tokenbind_kit.audience)
     monkeypatch.setenv("TOKEN_JWKS", str(tmp_path / "jwks.json"))
     token = tokenbind_kit.mint(tokenbind_client, scope="invoices:read")
-    origin = tokenbind_server(wsgi_service.from_environment(), interface="wsgi").url
+    origin = tokenbind_server(flask_service.from_environment(), interface="wsgi").url
     with BoundTokenSession(tokenbind_client.identity, lambda: token, origin=origin, ca=tokenbind_kit.ca_pem) as session:
         assert "client" == session.get(f"{origin}/invoices").json()["client"]
     tls = tokenbind_stranger.identity.current().ssl_context(tokenbind_kit.ca_pem)
