@@ -2,7 +2,9 @@
 
 from contextlib import contextmanager
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -52,7 +54,7 @@ app, wsgi_app = BoundTokenMiddleware(invoices, verifier), WSGIMiddleware(None, v
 """
 
 # How each server says where it listens.
-_LISTENS = re.compile(r"(?:unning on|istening at:) https?://127\.0\.0\.1:(\d+)")
+LISTENS = r"(?:unning on|istening at:) https?://127\.0\.0\.1:(\d+)"
 
 
 class Process:
@@ -63,25 +65,26 @@ class Process:
 
 
 @contextmanager
-def serving(folder, kit, command, install="", warnings="default"):
-    """Start a module's *command* in *folder* for the service, which has the statements *install* in it."""
-    (folder / "service.py").write_text(f"{install}\n{SERVICE}")
+def serving(folder, kit, command, install="", warnings="default", *, service=SERVICE, listens=LISTENS):
+    """Start a module's *command* in *folder* for the *service*, which has the statements *install* in front."""
+    (folder / "service.py").write_text(f"{install}\n{service}")
     (folder / "jwks.json").write_text(json.dumps(kit.issuer.jwks()))
     process = Process()
     arguments = [sys.executable, "-W", warnings, "-m", *command]
-    with subprocess.Popen(arguments, cwd=folder, stderr=subprocess.PIPE, text=True) as running:
-        # Ends the waiting for a line that does not come.
-        deadline = threading.Timer(DEADLINE_SECONDS, running.kill)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    with subprocess.Popen(arguments, cwd=folder, **options) as running:
+        # Ends the waiting for a line that does not come, or for workers that do not end.
+        deadline = threading.Timer(DEADLINE_SECONDS, os.killpg, (running.pid, signal.SIGKILL))
         deadline.start()
         try:
-            for line in running.stderr:
+            for line in running.stdout:
                 process.log += line
-                if listens := _LISTENS.search(line):
-                    process.port = int(listens[1])
+                if found := re.search(listens, process.log, re.DOTALL):
+                    process.port = int(found[1])
                     break
             assert process.port is not None, process.log
             yield process
         finally:
             running.terminate()
-            process.log += running.stderr.read()
+            process.log += running.stdout.read()
             deadline.cancel()
