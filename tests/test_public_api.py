@@ -26,6 +26,7 @@ ROOMS = [
     "tokenbind.resource_server.django",
     "tokenbind.resource_server.fastapi",
     "tokenbind.resource_server.flask",
+    "tokenbind.resource_server.grpc",
     "tokenbind.resource_server.rest_framework",
     "tokenbind.resource_server.wsgi",
     "tokenbind.revocation",
@@ -46,6 +47,7 @@ PROMISED = {  # design: the public API; names here are fixed
     "tokenbind.resource_server.django": "BoundTokenMiddleware bound_token install require_scope",
     "tokenbind.resource_server.fastapi": "bound_token install",
     "tokenbind.resource_server.flask": "bound_token install require_scope",
+    "tokenbind.resource_server.grpc": "AsyncBoundTokenInterceptor BoundTokenInterceptor bound_token",
     "tokenbind.resource_server.rest_framework": "BoundTokenAuthentication TokenUser require_scope",
     "tokenbind.resource_server.wsgi": "BoundTokenMiddleware",
     "tokenbind.PeerCertificate": "from_der from_pem from_thumbprint thumbprint der chain source chain_verified "

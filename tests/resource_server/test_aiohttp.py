@@ -70,18 +70,20 @@ def talk(tokenbind_kit):
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context if tls else None).start()
 
+            origin = f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
+
             @asynccontextmanager
-            async def connect(peer=None):
+            async def connect(peer=None, base_url=origin):
                 ca = tokenbind_kit.ca_pem.decode()
                 context = (
                     ssl.create_default_context(cadata=ca)
                     if peer is None
                     else peer.identity.current().ssl_context(tokenbind_kit.ca_pem)
                 )
-                base = f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
-                async with aiohttp.ClientSession(base, connector=aiohttp.TCPConnector(ssl=context)) as session:
+                async with aiohttp.ClientSession(base_url, connector=aiohttp.TCPConnector(ssl=context)) as session:
                     yield session
 
+            connect.origin = origin
             try:
                 async with asyncio.timeout(DEADLINE_SECONDS):
                     return await dialogue(connect)
@@ -101,8 +103,8 @@ def get(talk):
         fields = [*bearer(token), *dict(headers).items()]
 
         async def dialogue(connect):
-            async with connect(peer) as session:
-                url = URL(f"{session._base_url.origin()}{path}", encoded=True)  # as it is, with its dots and slashes
+            async with connect(peer, None) as session:
+                url = URL(f"{connect.origin}{path}", encoded=True)  # as it is, with its dots and slashes
                 async with session.request(method, url, headers=fields) as answer:
                     return answer.status, answer.headers, await answer.text()
 

@@ -53,6 +53,11 @@ from tokenbind.resource_server.flask import (
     install as install_in_flask,
     require_scope as require_scope_in_flask,
 )
+from tokenbind.resource_server.grpc import (
+    AsyncBoundTokenInterceptor,
+    BoundTokenInterceptor,
+    bound_token as bound_token_of_grpc,
+)
 from tokenbind.resource_server.rest_framework import BoundTokenAuthentication, TokenUser, require_scope
 from tokenbind.resource_server.wsgi import BoundTokenMiddleware as WSGIMiddleware
 from tokenbind.revocation import MemoryRevocation, RevocableToken, Revocation
@@ -272,6 +277,12 @@ def with_fastapi(app: FastAPI, verifier: Verifier) -> None:
 def with_aiohttp(app: web.Application, request: web.Request, verifier: Verifier) -> None:
     install_in_aiohttp(app, verifier, TLSConnection(), end_responses=True, exempt={("GET", "/health")}, realm="api")
     assert_type(bound_token_of_aiohttp(request), BoundToken)
+
+
+def with_grpc(context: Any, verifier: Verifier) -> None:
+    BoundTokenInterceptor(verifier, TLSConnection(), end_streams=True, exempt={("POST", "/health.Health/Check")})
+    AsyncBoundTokenInterceptor(verifier, TLSConnection(), end_streams=True, required_scopes=["api"])
+    assert_type(bound_token_of_grpc(context), BoundToken)
 
 
 def with_flask(app: Flask, verifier: Verifier) -> None:
