@@ -208,7 +208,8 @@ def test_the_peer_source_is_asked_about_the_socket(
     assert [(b"1", "127.0.0.1", tokenbind_stranger.peer.der)] == asked
 
 
-def test_three_clients_interleaved(talk, verifier, tokenbind_kit):
+@pytest.mark.parametrize("end_responses", [False, True])
+def test_three_clients_interleaved(end_responses, talk, verifier, tokenbind_kit):
     """Kept connections, each client's own; and each refused with the token of another, on the same connections."""
     clients = [tokenbind_kit.client(name) for name in ("alice", "bob", "carol")]
 
@@ -222,7 +223,7 @@ def test_three_clients_interleaved(talk, verifier, tokenbind_kit):
                             assert (200 if owner is client else 401) == answer.status
                             assert (client.thumbprint in text) == (owner is client)
 
-    talk(application(verifier), dialogue)
+    talk(application(verifier, end_responses=end_responses), dialogue)
 
 
 async def narrow(request):
@@ -432,6 +433,25 @@ def test_no_shared_cache_keeps_a_stream(own, sent, get, verifier, tokenbind_clie
 
     _, headers, text = get(application(verifier, streaming), tokenbind_client, tokenbind_token)
     assert ("done", sent) == (text, ", ".join(headers.getall("Cache-Control")))
+
+
+@pytest.mark.parametrize("end_responses", [False, True])
+def test_files(end_responses, get, verifier, tokenbind_stranger, tokenbind_client, tokenbind_token, tmp_path):
+    """aiohttp sends them when the handler has returned; and static ones are guarded like any other path."""
+    (tmp_path / "file").write_bytes(b"x" * 1_000_000)
+
+    async def sending(request):
+        return web.FileResponse(tmp_path / "file")
+
+    def made():
+        app = application(verifier, sending, end_responses=end_responses)
+        app.router.add_static("/static", tmp_path)
+        return app
+
+    for path in ("/", "/static/file"):
+        status, headers, text = get(made(), tokenbind_client, tokenbind_token, path)
+        assert (200, 1_000_000, "no-store") == (status, len(text), headers["Cache-Control"])
+        assert 401 == get(made(), tokenbind_stranger, tokenbind_token, path)[0]
 
 
 @pytest.fixture(params=["expired", "revoked", "unavailable"])
