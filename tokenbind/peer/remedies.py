@@ -62,7 +62,11 @@ _BY_KEY = {
 _BY_SOFTWARE = {
     "gunicorn": _Server("this worker of gunicorn does not give its socket: use -k sync, gthread or gevent", _GUNICORN),
     "gevent": _Server("gevent needs handler_class=tokenbind.servers.gevent.WSGIHandler", _CONTEXT),
-    "wsgiserver": _Server("wsgiref needs handler_class=tokenbind.servers.wsgiref.WSGIRequestHandler", _CONTEXT),
+    "wsgiserver": _Server(
+        "wsgiref needs handler_class=tokenbind.servers.wsgiref.WSGIRequestHandler",
+        _CONTEXT,
+        "; or it is wsgiref, which needs handler_class=tokenbind.servers.wsgiref.WSGIRequestHandler to know of TLS",
+    ),
     "cheroot": _Server("cheroot gives the certificate as text: use peer_source=TLSConnection.cheroot()", _CONTEXT),
     "waitress": _Server(f"waitress has no TLS: {_ELSE}"),
     "granian": _GRANIAN,

@@ -38,13 +38,13 @@ def telling(app: Any, ssl_object: Callable[[], Any], socket_peer: object, socket
     own = {"ssl_object": None, "socket_peer": socket_peer, "socket_name": socket_name}
 
     # Not a coroutine itself: that would be one more to go through at every message. hypercorn has two arguments more.
-    def told_app(scope: Any, *channel: Any) -> Any:
+    def told_app(scope: Any, receive: Any, send: Any, *more: Any) -> Any:
         if not told:
             own["ssl_object"] = tls = ssl_object()
             told.update({"tokenbind": own} if tls is None else {"tls": _tls_extension(tls), "tokenbind": own})
         extensions = scope.get("extensions")
         scope["extensions"] = {**told, **extensions, "tokenbind": own} if extensions else told.copy()
-        return app(scope, *channel)
+        return app(scope, receive, send, *more)
 
     return told_app
 
