@@ -52,6 +52,7 @@ class Reason(StrEnum):
     CERTIFICATE_MALFORMED = "certificate_malformed"
     CERTIFICATE_INCOMPLETE = "certificate_incomplete"
     CERTIFICATE_EXPIRED = "certificate_expired"
+    PROXY_UNTRUSTED = "proxy_untrusted"
     EARLY_DATA = "early_data"
     SCOPE_TYPE_REFUSED = "scope_type_refused"
 

@@ -1,0 +1,74 @@
+"""The few header fields that a forwarded certificate is read from, among those of a request.
+
+Names are compared with every character but letters and digits taken for a hyphen: servers and frameworks make one name
+of ``Client-Cert`` and ``Client_Cert``, and so would the application.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+import re
+from typing import Any, TypeAlias
+
+from ..errors import ConfigurationError
+
+
+__all__ = ["Fields", "Names", "canonical"]
+
+#: By canonical name, the values in their order; None stands for one whose own name is only alike.
+Fields: TypeAlias = dict[bytes, list[bytes | None]]
+
+_is_name = re.compile("[A-Za-z0-9]+(-[A-Za-z0-9]+)*").fullmatch
+_TAKEN = ("authorization", "connection", "content-length", "content-type", "cookie", "early-data", "host")
+
+_CANONICAL = bytes(code if chr(code).isalnum() and code < 128 else 0x2D for code in bytes(range(256)).lower())
+
+
+def canonical(name: bytes) -> bytes:
+    """In lower case, with hyphens."""
+    return name.translate(_CANONICAL)
+
+
+def header_name(name: object, keyword: str) -> bytes:
+    """The canonical form of a name that the user has chosen."""
+    if type(name) is not str or not _is_name(name):
+        raise ConfigurationError(f"{keyword}= takes the name of a header, of letters, digits and single hyphens")
+    if name.lower() in _TAKEN:
+        raise ConfigurationError(f"{keyword}= names {name}, which is no header of its own")
+    return name.lower().encode()
+
+
+class Names:
+    """The canonical names that somebody wants to know the values of."""
+
+    def __init__(self, names: Iterable[bytes]) -> None:
+        self._names = frozenset(names)
+        self._lengths = frozenset(map(len, self._names))
+        self._keys = [(name, environ_key(name)) for name in self._names]
+
+    def among(self, headers: Iterable[tuple[bytes, bytes]]) -> Fields:
+        """Their values among *headers*."""
+        found: Fields = {}
+        for name, value in headers:
+            # By its length first, because this is asked of every header of every request.
+            if len(name) in self._lengths:
+                plain = name.translate(_CANONICAL)
+                if plain in self._names:
+                    found.setdefault(plain, []).append(value if name == plain or name.lower() == plain else None)
+        return found
+
+    def in_environ(self, environ: Mapping[str, Any]) -> Fields:
+        """Their values in a WSGI environ: at most one each, in which servers have joined what came repeatedly."""
+        return {name: [_latin_1(environ[key])] for name, key in self._keys if key in environ}
+
+
+def environ_key(name: bytes) -> str:
+    """Where WSGI has the header of this canonical name."""
+    return "HTTP_" + name.decode().upper().replace("-", "_")
+
+
+def _latin_1(text: object) -> bytes | None:
+    try:
+        return text.encode("latin-1") if isinstance(text, str) else None
+    except UnicodeEncodeError:
+        return None
