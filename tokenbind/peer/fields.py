@@ -1,4 +1,4 @@
-"""The few header fields that a forwarded certificate is read from, among those of a request.
+"""The few header fields that a forwarded certificate is read from: found among those of a request, and hidden there.
 
 Names are compared with every character but letters and digits taken for a hyphen: servers and frameworks make one name
 of ``Client-Cert`` and ``Client_Cert``, and so would the application.
@@ -6,7 +6,7 @@ of ``Client-Cert`` and ``Client_Cert``, and so would the application.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 import re
 from typing import Any, TypeAlias
 
@@ -39,7 +39,7 @@ def header_name(name: object, keyword: str) -> bytes:
 
 
 class Names:
-    """The canonical names that somebody wants to know the values of."""
+    """A set of canonical names, and what is done with the headers of those names."""
 
     def __init__(self, names: Iterable[bytes]) -> None:
         self._names = frozenset(names)
@@ -60,6 +60,27 @@ class Names:
     def in_environ(self, environ: Mapping[str, Any]) -> Fields:
         """Their values in a WSGI environ: at most one each, in which servers have joined what came repeatedly."""
         return {name: [_latin_1(environ[key])] for name, key in self._keys if key in environ}
+
+    def hide_in_scope(self, scope: MutableMapping[str, Any]) -> None:
+        """Take them, and all that look like them, out of an ASGI scope, which must be the caller's own."""
+        if self._names:
+            scope["headers"] = [
+                field
+                for field in scope["headers"]
+                if len(field[0]) not in self._lengths or field[0].translate(_CANONICAL) not in self._names
+            ]
+            if isinstance(environ := scope.get("wsgi_environ"), Mapping):  # a2wsgi
+                scope["wsgi_environ"] = environ = dict(environ)
+                self.hide_in_environ(environ)
+
+    def hide_in_environ(self, environ: MutableMapping[str, Any]) -> None:
+        """The same for a WSGI environ."""
+        if self._names:
+            for _, key in self._keys:
+                environ.pop(key, None)
+            if isinstance(scope := environ.get("asgi.scope"), Mapping):  # a2wsgi
+                environ["asgi.scope"] = scope = {**scope, "wsgi_environ": None}
+                self.hide_in_scope(scope)
 
 
 def environ_key(name: bytes) -> str:

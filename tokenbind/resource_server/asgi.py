@@ -77,6 +77,7 @@ class BoundTokenMiddleware(Guarded[App]):
                 await Websocket(scope, receive, send).refuse(refusal)
             return
         guarded = {**scope, TOKEN_KEY: token}
+        guard.hidden_headers.hide_in_scope(guarded)
         if token is None or presented is None:
             await self.app(guarded, receive, send)
         elif kind == "websocket":

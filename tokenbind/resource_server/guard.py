@@ -23,6 +23,7 @@ from ..errors import (
 )
 from ..monitoring import Monitor, Refused, emit
 from ..peer import PeerSource, SSLObject, TLSConnection
+from ..peer.fields import Names
 from ..tokens import BoundToken, Verifier
 from .challenge import Challenge, Refusal
 
@@ -105,6 +106,8 @@ class ResourceServer:
             raise ConfigurationError('mount= must be the path of a mount point, such as "/api"')
         self.verifier = verifier
         self.peer_source: PeerSource = TLSConnection() if peer_source is None else peer_source
+        #: What a proxy says to us alone, such as its secret: adapters take it out before the application sees it.
+        self.hidden_headers = Names(getattr(peer_source, "hidden_headers", ()))
         schemes = [scheme.encode() for scheme in verifier.schemes]
         self._schemes = frozenset([*schemes, *map(bytes.title, schemes)])  # as it is usually written
         self._required_scopes = tuple(required_scopes)

@@ -129,7 +129,7 @@ def authenticate(guard: ResourceServer, environ: Environ) -> BoundToken | None:
 def _presented(guard: ResourceServer, environ: Environ) -> tuple[bytes, PeerCertificate | None] | None:
     """What `ResourceServer.prepare` makes of an environ."""
     mount = environ.get("SCRIPT_NAME", "")
-    return guard.prepare(
+    presented = guard.prepare(
         environ["REQUEST_METHOD"],
         _text(mount),
         _text(mount + environ.get("PATH_INFO", "")),
@@ -138,6 +138,8 @@ def _presented(guard: ResourceServer, environ: Environ) -> tuple[bytes, PeerCert
         guard.peer_source.from_environ,
         environ,
     )
+    guard.hidden_headers.hide_in_environ(environ)
+    return presented
 
 
 def _text(native: str) -> str:
