@@ -1,19 +1,11 @@
 """WSGI frameworks behind the guard, with their own test clients and the wiring of production."""
 
-from types import ModuleType
-
-import django
-from django.conf import settings
-from django.http import HttpResponse, JsonResponse
-from django.test import Client, override_settings
-from django.urls import path
 import flask
 import pytest
 from werkzeug.test import Client as WerkzeugClient
 
-from tokenbind import Reason, TokenBindError
-from tokenbind.resource_server import ResourceServer
-from tokenbind.resource_server.wsgi import BoundTokenMiddleware, authenticate
+from tokenbind import Reason
+from tokenbind.resource_server.wsgi import BoundTokenMiddleware
 from tokenbind.testing import peer_environ, wsgi_with_peer
 
 
@@ -72,33 +64,3 @@ def test_werkzeug_client(flask_app, tokenbind_token, tokenbind_client, tokenbind
     assert 200 == owner.get("/invoices", headers=headers).status_code
     assert 401 == thief.get("/invoices", headers=headers).status_code
     assert Reason.CERTIFICATE_MISMATCH is tokenbind_monitor.last_reason
-
-
-def test_django_test_client(
-    tokenbind_verifier, tokenbind_token, tokenbind_client, tokenbind_stranger, tokenbind_monitor
-):
-    """A view that asks the guard with `request.META`: 200 for the owner, 401 for thief and nobody."""
-    guard = ResourceServer(tokenbind_verifier)
-
-    def invoices(request):
-        try:
-            token = authenticate(guard, request.META)
-        except TokenBindError as error:
-            refusal = guard.refusal(error)
-            return HttpResponse(refusal.body, status=refusal.status, headers=dict(refusal.headers))
-        return JsonResponse({"thumbprint": token.thumbprint})
-
-    if not settings.configured:
-        settings.configure()
-    django.setup()
-    urls = ModuleType("urls")
-    urls.urlpatterns = [path("invoices", invoices)]
-    with override_settings(ROOT_URLCONF=urls, ALLOWED_HOSTS=["testserver"]):
-        headers = {"Authorization": f"Bearer {tokenbind_token}"}
-        answer = Client(**peer_environ(tokenbind_client)).get("/invoices", headers=headers)
-        assert (200, {"thumbprint": tokenbind_client.thumbprint}) == (answer.status_code, answer.json())
-        for thief, reason in [(tokenbind_stranger, Reason.CERTIFICATE_MISMATCH), (None, Reason.CERTIFICATE_MISSING)]:
-            answer = Client(**peer_environ(thief)).get("/invoices", headers=headers)
-            assert (401, reason) == (answer.status_code, tokenbind_monitor.last_reason)
-            assert 'error="invalid_token"' in answer.headers["www-authenticate"]
-        assert 503 == Client().get("/invoices", headers=headers).status_code

@@ -47,12 +47,13 @@ _PATH = f"{__name__}.BoundTokenMiddleware"
 
 
 class BoundTokenMiddleware(MiddlewareMixin):
-    """Lets a request through only with a token that is bound to its peer's certificate.
+    """Lets a request through only with a token that is bound to its peer's certificate (RFC 8705 §3).
 
     The view finds the `BoundToken` in ``request.bound_token``: None if the request is exempt. Answers of views are
     marked so that no shared cache keeps them, and an `InsufficientScope` that leaves a view becomes the answer 403.
 
-    It belongs first into ``MIDDLEWARE``: what stands before it sees requests that it refuses, and may answer them.
+    It belongs first into ``MIDDLEWARE``: what stands before it sees requests that it refuses, and may answer them. It
+    does NOT ask for scopes beyond ``required_scopes``: `require_scope` does.
 
     Raises:
         ConfigurationError: when the application is made, if ``TOKENBIND`` cannot be right.
@@ -110,8 +111,7 @@ def install(
     Django is configured by its settings and not by its application object, which test clients do not use.
 
     Args:
-        namespace: The ``globals()`` of settings.py.
-        verifier, peer_source, options: What ``TOKENBIND`` is to hold.
+        namespace: The ``globals()`` of settings.py. The other arguments are what ``TOKENBIND`` is to hold.
 
     Raises:
         ConfigurationError: if *namespace* is none of settings, or has the middleware already.

@@ -32,7 +32,7 @@ def install(
     end_responses: bool = False,
     **options: Unpack[GuardOptions],
 ) -> None:
-    """Guard every path of *app*, its documentation included, and say so in its OpenAPI document.
+    """Guard every path of *app*, its documentation included, and say so in its OpenAPI document (RFC 8705 §3).
 
     Adds `BoundTokenMiddleware`, and the answer 403 for the `InsufficientScope` of a dependency or a view. Middleware
     that is added later stands before the guard, and sees what it refuses. Apps that are mounted are guarded too.
@@ -40,9 +40,8 @@ def install(
     It does NOT ask for scopes beyond *required_scopes*: `bound_token` does.
 
     Args:
-        app: The application; routes can be added before and after.
-        verifier, peer_source, end_responses: As for `BoundTokenMiddleware`, and so are *options*: ``exempt``,
-            ``required_scopes``, ``realm``, ``mount``, ``monitor``.
+        app: The application; routes can be added before and after. The other arguments are those of
+            `BoundTokenMiddleware`.
 
     Raises:
         ConfigurationError: if an argument cannot be right, or *app* is guarded already.

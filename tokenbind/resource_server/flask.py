@@ -27,7 +27,7 @@ _EXTENSION = "tokenbind"
 def install(
     app: Flask, verifier: Verifier, peer_source: PeerSource | None = None, **options: Unpack[GuardOptions]
 ) -> None:
-    """Guard every path of *app*, those of its blueprints and its static files included.
+    """Guard every path of *app*, those of its blueprints and its static files included (RFC 8705 §3).
 
     Wraps ``app.wsgi_app`` in `BoundTokenMiddleware`, and answers 403 to the `InsufficientScope` of a view or a
     ``before_request`` function, before any error handler sees it.
@@ -35,9 +35,8 @@ def install(
     It does NOT ask for scopes beyond *required_scopes*: `require_scope` does.
 
     Args:
-        app: The application; views and blueprints can be added before and after.
-        verifier, peer_source: As for `BoundTokenMiddleware`, and so are *options*: ``exempt``, ``required_scopes``,
-            ``realm``, ``mount``, ``monitor``.
+        app: The application; views and blueprints can be added before and after. The other arguments are those of
+            `BoundTokenMiddleware`.
 
     Raises:
         ConfigurationError: if an argument cannot be right, or *app* is guarded already.

@@ -18,7 +18,7 @@ class TokenNeeded(InvalidToken):
     """A view asks for the token of a request that came without, and was let through because its path is exempt."""
 
     def __init__(self) -> None:
-        super().__init__(Reason.TOKEN_MISSING, "the view asks for a token, but its path is exempt: take it out there")
+        super().__init__(Reason.TOKEN_MISSING, "the view asks for a token, but its path is in exempt=")
 
 
 #: What a view is refused with. Not every InvalidToken: a view may have a verifier of its own, for other tokens.
