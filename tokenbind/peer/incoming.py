@@ -53,7 +53,9 @@ class Incoming(NamedTuple):
         if type(scope["headers"]) is not list:
             scope["headers"] = list(scope["headers"])  # an iterator can be read once, and others will want to
         told: dict[str, Any] = own if type(own) is dict else {}
-        has_tls = told.get("ssl_object") is not None if told else "tls" in (extensions or ())
+        has_tls = told.get("ssl_object") is not None or (
+            not told and isinstance(extensions, Mapping) and "tls" in extensions
+        )
         return cls(
             names.among(scope["headers"]),
             told.get("socket_peer"),
@@ -87,8 +89,10 @@ class Incoming(NamedTuple):
 
     def no_evidence(self, what: str) -> Unavailable:
         """The error of a server that keeps from us what the trust decision needs."""
+        shim = remedies._server(self.request).silent
+        remedy = f"{shim}; or use" if "tokenbind.servers" in shim else "use"
         return Unavailable(
             Reason.CERTIFICATE_SOURCE_MISSING,
-            f"no information about the peer certificate: {what}, and {remedies._server(self.request).silent}; or use "
-            "Trust.secret_header, which needs nothing of the server",
+            f"no information about the peer certificate: {what}: {remedy} Trust.secret_header, which needs nothing of "
+            "the server",
         )

@@ -14,6 +14,7 @@ __all__ = ["TrustedAddresses", "untrusted"]
 
 _Network: TypeAlias = IPv4Network | IPv6Network
 
+_LOOPBACK: tuple[_Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1"))
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _REMEMBERED = 256
 
@@ -85,7 +86,7 @@ def _refuse_everybody(networks: list[_Network]) -> None:
 
 def _warn_of_ourselves(networks: list[_Network]) -> None:
     for network in networks:
-        if network.is_loopback or any(network.overlaps(own) for own in _own(network)):
+        if any(network.overlaps(own) for own in (*_LOOPBACK, *_own(network)) if own.version == network.version):
             import logging
 
             logging.getLogger("tokenbind").warning(

@@ -15,7 +15,7 @@ __all__ = ["OF_NOTHING", "read", "read_hex"]
 OF_NOTHING = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
 
 _BYTES = 32
-_SHA_1 = {20, 27, 28, 40, 59}  # the lengths of its hex and base64 forms
+_SHA_1 = {27, 28, 40, 59}  # the lengths of its hex and base64 forms
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 
 

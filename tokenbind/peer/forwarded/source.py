@@ -36,7 +36,7 @@ class Dialect(NamedTuple):
         header, chain_header, verify_header: Canonical names.
         read: Makes of the header's value what it says.
         absent: Values that the product writes without a certificate.
-        verdicts: What *verify_header* says, up to a colon, and whether that is a verified chain.
+        verdicts: What *verify_header* says, and whether that is a verified chain; FAILED may go on with a colon.
         chain_verified: Without *verify_header*.
     """
 
@@ -160,7 +160,8 @@ class ForwardedSource:
 
     def _verified(self, fields: Fields) -> bool:
         name = self._dialect.verify_header or b""
-        verdict = _only(name, fields.get(name, ())).partition(b":")[0]
+        value = _only(name, fields.get(name, ()))
+        verdict = b"FAILED" if value.startswith(b"FAILED:") else value
         if verdict not in self._dialect.verdicts:
             # nginx's NONE beside a certificate means that the certificate did not come from nginx.
             raise malformed(f"the header {name.decode()} does not say whether its chain was verified")
