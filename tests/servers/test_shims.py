@@ -128,6 +128,27 @@ def test_worker_class_is_gunicorns_own():
         getattr(gunicorn, "ASGIWorkers")  # noqa: B009 - it is not there
 
 
+@pytest.mark.parametrize("extensions", [None, {}, {"tls": "the server's own", "x": {}, "tokenbind": "not ours"}])
+def test_what_an_application_is_told(extensions):
+    """A ``tls`` of the server stays; what tokenbind goes by is ours, whatever stood there; all else stays."""
+    scope = {"type": "http", "extensions": extensions}
+    own = {"ssl_object": None, "socket_peer": "the peer", "socket_name": "our name"}
+    app = telling.telling(lambda *arguments: arguments, lambda: None, "the peer", "our name")
+    assert (scope, "receive", "send", "spawn", "soon") == app(scope, "receive", "send", "spawn", "soon")
+    assert {**(extensions or {}), "tokenbind": own} == scope["extensions"]
+
+
+def test_tls_object_is_asked_for_at_the_first_request():
+    """Under trio, there is none before; and it is asked for once."""
+    calls = []
+    app = telling.telling(lambda scope, *_: scope, lambda: calls.append("asked"), None, None)
+    assert [] == calls
+    first, second = app({}, None, None), app({}, None, None)
+    assert ["asked"] == calls
+    assert first["extensions"] == second["extensions"]
+    assert first["extensions"] is not second["extensions"]
+
+
 @pytest.fixture
 def log():
     """A server's own log, of which everything is kept."""

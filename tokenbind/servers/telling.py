@@ -98,9 +98,8 @@ def announce(log_name: str, shim: str) -> None:
     log = logging.getLogger(log_name)
 
     def first(_record: logging.LogRecord) -> bool:
-        if first in log.filters:
-            log.filters = [each for each in log.filters if each is not first]  # the old list is being gone through
-            log.info("tokenbind: applications are told the certificate that each TLS connection has proven (%s)", shim)
+        log.filters = [each for each in log.filters if each is not first]  # the old list is being gone through
+        log.info("tokenbind: applications are told the certificate that each TLS connection has proven (%s)", shim)
         return True
 
     log.addFilter(first)

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     WebSockets: Any
     WebSocketsSansIO: Any
     WSProto: Any
+    Zttp: Any
+    ZttpH2: Any
 
 __all__ = [
     "H11",
@@ -49,6 +51,8 @@ __all__ = [
     "WebSocket",
     "WebSockets",
     "WebSocketsSansIO",
+    "Zttp",
+    "ZttpH2",
     "install",
     "ssl_context",
 ]
@@ -58,6 +62,8 @@ _CLASSES = {
     "HTTP": "uvicorn.protocols.http.auto:AutoHTTPProtocol",
     "H11": "uvicorn.protocols.http.h11_impl:H11Protocol",
     "HttpTools": "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol",
+    "Zttp": "uvicorn.protocols.http.zttp_impl:ZttpProtocol",
+    "ZttpH2": "uvicorn.protocols.http.zttp_h2_impl:ZttpH2Protocol",
     "WebSocket": "uvicorn.protocols.websockets.auto:AutoWebSocketsProtocol",
     "WebSockets": "uvicorn.protocols.websockets.websockets_impl:WebSocketProtocol",
     "WebSocketsSansIO": "uvicorn.protocols.websockets.websockets_sansio_impl:WebSocketsSansIOProtocol",
