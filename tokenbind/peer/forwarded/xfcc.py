@@ -29,8 +29,9 @@ _Element: TypeAlias = list[tuple[bytes, bytes]]
 
 # A key and its value, in quotes or not; then what comes next.
 _pair = re.compile(
-    rb'(?P<key>[A-Za-z][A-Za-z0-9_-]*)=(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<bare>[^",;]*+))(?P<next>[;,]|\Z)',
-    re.DOTALL,
+    rb"(?P<key>By|Hash|Cert|Chain|Subject|URI|DNS)="
+    rb'(?:"(?P<quoted>(?:[ !#-\[\]-~\x80-\xff]|\\[ -~])*+)"|(?P<bare>[!#-+\--:<-~]*+))(?P<next>[;,]|\Z)',
+    re.IGNORECASE,
 ).match
 
 _ONCE = (b"hash", b"cert", b"chain", b"subject")

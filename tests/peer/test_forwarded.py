@@ -1,0 +1,471 @@
+"""Forwarded certificates: every form that products have, and everything that only looks like one."""
+
+from contextlib import suppress
+import ssl
+
+from hypothesis import example, given, settings, strategies as st
+import pytest
+
+from tokenbind import ConfigurationError, InvalidRequest, PeerCertificate, Reason, thumbprint
+from tokenbind.peer import Trust, forwarded
+
+from .forwarding import (
+    ANYONE,
+    CAPTURES,
+    HOSTS,
+    INDEX,
+    PRESETS,
+    WAYS,
+    base64,
+    capture,
+    header_of,
+    pem,
+    preset,
+    presets_of,
+    value_of,
+)
+
+
+CERTIFICATES = {path.stem: ssl.PEM_cert_to_DER_cert(path.read_text()) for path in CAPTURES.glob("certs/*.pem")}
+DER = CERTIFICATES["client-ec"]
+FIXED = ["aws_alb", "ingress_nginx", "azure_application_gateway"]
+
+
+def malformed(source, *fields):
+    """The error that *source* refuses *fields* with."""
+    with pytest.raises(InvalidRequest) as refusal:
+        source.unsafe_parse(list(fields))
+    assert Reason.CERTIFICATE_MALFORMED == refusal.value.reason
+    return str(refusal.value)
+
+
+# What real proxies have sent.
+
+
+@pytest.mark.parametrize("entry", [pytest.param(each, id=f"{each['file']}-{each['header']}") for each in INDEX])
+def test_every_captured_header(entry):
+    """Each gives the certificate that the client had, or none where it had none."""
+    source = presets_of(entry["file"])[entry["header"]]
+    certificate = source.unsafe_parse(capture(entry["file"]))
+    if entry["expect_x5t#S256"] is None:
+        assert certificate is None
+        return
+    assert entry["expect_x5t#S256"] == certificate.thumbprint
+    assert certificate.der in (None, CERTIFICATES[entry["cert"]])
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in CAPTURES.glob("*nocert*.txt")))
+def test_every_capture_without_a_certificate(name):
+    """All that products send when there was none means that there was none."""
+    assert {None} == {source.unsafe_parse(capture(name)) for source in presets_of(name).values()}
+
+
+def test_every_capture_is_read():
+    """No file of the captures is forgotten, and no preset that could read one."""
+    read = {entry["file"] for entry in INDEX} | {path.name for path in CAPTURES.glob("*nocert*.txt")}
+    assert {path.name for path in CAPTURES.glob("*.txt")} == read
+    names = {source._dialect.name for source in PRESETS.values()}
+    assert set(forwarded.__all__) == names | {"aws_api_gateway", "EventSource", "ForwardedSource"}
+
+
+@pytest.mark.parametrize(
+    ("name", "length"),
+    [
+        ("synthetic-rfc9440-chain.txt", 2),
+        ("synthetic-aws-alb-passthrough-chain.txt", 2),
+        ("traefik37-chain.txt", 2),
+        ("envoy140-chain.txt", 2),
+    ],
+)
+def test_captured_chains(name, length):
+    """The whole chain is there, leaf first, where the product sends it."""
+    (source,) = presets_of(name).values()
+    chain = source.unsafe_parse(capture(name)).chain
+    assert CERTIFICATES["client-chain"] == chain[0]
+    assert length == len(set(chain))
+
+
+def test_the_chain_of_envoy_is_that_of_its_hash():
+    """Envoy's Chain begins with the leaf, so it is the leaf's only if it is."""
+    ((name, value),) = capture("envoy140-chain.txt")
+    other = b'Chain="' + value_of("percent", DER)
+    assert "not the one of its Hash" in malformed(
+        forwarded.envoy(trusted_proxy=ANYONE), (name, value.replace(b'Chain="', other))
+    )
+
+
+# What every form has in common.
+
+
+@pytest.mark.parametrize(("form", "name"), WAYS)
+def test_each_form_of_each_preset(form, name):
+    """The certificate comes out as it went in, again when it is remembered, and says where it came from."""
+    source, value = preset(name), value_of(form, DER)
+    for header in (header_of(name), header_of(name).lower(), header_of(name).upper()):
+        certificate = source.unsafe_parse([(b"host", b"x"), (header, bytes(bytearray(value)))])
+        assert (thumbprint(DER), f"forwarded.{name}") == (certificate.thumbprint, certificate.source)
+        assert certificate.der == (None if form == "hex" else DER)
+        assert certificate.chain_verified is None
+    assert certificate is source.unsafe_parse([(header_of(name), bytes(bytearray(value)))])
+    assert {header_of(name).lower()} <= source.hidden_headers
+
+
+@pytest.mark.parametrize(("form", "name"), WAYS)
+def test_missing_and_empty(form, name):
+    """Nothing, and an empty header, are no certificate."""
+    assert None is preset(name).unsafe_parse([(b"host", b"x")])
+    assert None is preset(name).unsafe_parse([(header_of(name), b"")])
+
+
+SPOILT = {
+    "twice": lambda value: value + value,
+    "joined": lambda value: value + b"," + value,
+    "joined with a blank": lambda value: value + b", " + value,
+    "cut": lambda value: value[:-9],
+    "beheaded": lambda value: value[1:],
+    "blank before": lambda value: b" " + value,
+    "blank behind": lambda value: value + b" ",
+    "line end behind": lambda value: value + b"\n",
+    "NUL behind": lambda value: value + b"\0",
+    "not ASCII": lambda value: value[:300] + b"\xe9" + value[300:],
+    "line end within": lambda value: value[:300] + b"\n" + value[300:],
+    "parameter": lambda value: value + b";a=1",
+    "quoted": lambda value: b'"' + value + b'"',
+    "another placeholder": lambda value: b"%{SSL_CLIENT_CERT}s",
+    "dash": lambda value: b"-",
+    "zero": lambda value: b"0",
+    "none": lambda value: b"none",
+    "blank": lambda value: b" ",
+    "comma": lambda value: b",",
+    "SHA-1": lambda value: b"51fb71b1da8b5fe3ebaaeed835840da77992acde",
+    "private key": lambda value: b"-----BEGIN PRIVATE KEY----- AAAA -----END PRIVATE KEY-----",
+    "too long": lambda value: b"A" * 65_537,
+    "1 MiB": lambda value: b":" + b"A" * (1 << 20) + b":",
+}
+# A list of two of the same is a chain to Traefik: the leaf is the first. Nothing else may have a comma in it.
+TOLERATED = {("base64_list", "traefik", "joined")}
+
+
+@pytest.mark.parametrize(("form", "name"), WAYS)
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_unreadable_is_not_absent(form, name, spoil):
+    """A value that is not exactly of the preset's form is refused, even if something could be made of it."""
+    if (form, name, spoil) not in TOLERATED:
+        malformed(preset(name), (header_of(name), SPOILT[spoil](value_of(form, DER))))
+
+
+@pytest.mark.parametrize(("form", "name"), WAYS)
+def test_of_another_preset(form, name):
+    """No form is guessed: a value in another one than the preset's is refused."""
+    kinds = {
+        "rfc9440": "colons",
+        "haproxy": "colons",
+        "caddy": "colons",
+        "gcp": "colons",
+        "nginx": "percent",
+        "azure_application_gateway": "percent",
+        "traefik": "base64",
+        "azure_app_service": "base64",
+        "cloudflare": "base64",
+    }
+    value = value_of(form, DER)
+    for _, other in WAYS:
+        if kinds.get(other, other) != kinds.get(name, name):
+            malformed(preset(other), (header_of(other), value))
+
+
+@pytest.mark.parametrize(("form", "name"), WAYS)
+def test_more_than_one(form, name):
+    """Two instances are refused, be they equal; and so is anything whose name is the same to WSGI, there or alone."""
+    source, header, value = preset(name), header_of(name), value_of(form, DER)
+    twins = [header.replace(b"-", b"_"), header.replace(b"-", b"_", 1).lower(), header.replace(b"-", b"."), header]
+    for twin in twins:
+        for fields in ([(header, value), (twin, value)], [(twin, b""), (header, value)], [(twin, value)] * 2):
+            assert "more than one header" in malformed(source, *fields)
+        if twin != header:
+            assert "underscore" in malformed(source, (twin, value))
+            assert "underscore" in malformed(source, (twin, b""))
+
+
+# What products have for "no certificate", and what others make of nothing.
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("apache", b"(null)"),
+        ("haproxy", b"::"),
+        ("caddy", b"::"),
+        ("caddy", b":{http.request.tls.client.certificate_der_base64}:"),
+        ("sha256", b"{http.request.tls.client.fingerprint}"),
+        ("sha256", b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ("sha256", b"E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855"),
+        ("sha256", b"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="),
+        ("sha256", b"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"),
+    ],
+)
+def test_words_for_absence(name, value):
+    """They mean "no certificate" to the preset of the product that has them, and nothing to any other."""
+    assert None is preset(name).unsafe_parse([(header_of(name), value)])
+    for other in {"nginx", "apache", "envoy", "traefik", "rfc9440", "gcp", "sha256"} - {name}:
+        malformed(preset(other), (header_of(other), value))
+
+
+# The forms, one by one.
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda h: h.hex(),
+        lambda h: h.hex().upper(),
+        lambda h: h.hex(":"),
+        base64,
+        lambda h: base64(h).rstrip("="),
+        lambda h: base64(h).translate({43: "-", 47: "_"}),
+        lambda h: base64(h).rstrip("=").translate({43: "-", 47: "_"}),
+    ],
+)
+@pytest.mark.parametrize("digest", [b"\xfb\xff" * 16, bytes(range(32)), b"\x00" * 32])
+def test_spellings_of_sha256(spell, digest):
+    """Hex and base64, as products write them, all give the one thumbprint."""
+    certificate = preset("sha256").unsafe_parse([(b"x-k7qd2-cert", spell(digest).encode())])
+    assert base64(digest).rstrip("=").translate({43: "-", 47: "_"}) == certificate.thumbprint
+    assert () == certificate.chain
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"fb" * 31,
+        b"fb" * 32 + b":",
+        b":".join([b"fb"] * 31 + [b"f"]) + b":",
+        b":".join([b"fb"] * 32).replace(b":", b"-"),
+        b"gb" * 32,
+        b"+-" + b"A" * 41,
+        b"+_" + b"A" * 40 + b"AA",
+        b"A" * 42 + b"B",  # spare bits that no encoder sets
+        b"A" * 44,
+        b"A" * 42 + b"=",
+        b"A" * 42 + b"==",
+        b"A" * 43 + b"-",
+        b"A" * 20 + b"=" + b"A" * 22,
+        b"=" * 44,
+    ],
+)
+def test_what_is_no_sha256(value):
+    malformed(preset("sha256"), (b"x-k7qd2-cert", value))
+
+
+@pytest.mark.parametrize(
+    "sha1",
+    [b"51fb71b1da8b5fe3ebaaeed835840da77992acde", b"UftxsdqLX+Prqu7YNYQNp3mSrN4=", b"UftxsdqLX-Prqu7YNYQNp3mSrN4"],
+)
+def test_sha1_is_named(sha1):
+    """nginx, Azure and Kong have only that; the message says what to do."""
+    assert "SHA-1" in malformed(preset("sha256"), (b"x-k7qd2-cert", sha1))
+
+
+def test_plus_is_a_plus():
+    """AWS does not escape it; taken for a blank, it breaks about every certificate."""
+    value = value_of("percent_of_apache", CERTIFICATES["client-rsa2048"])
+    assert b"+" in value
+    certificate = preset("nginx").unsafe_parse([(b"x-k7qd2-cert", value)])
+    assert CERTIFICATES["client-rsa2048"] == certificate.der
+
+
+@pytest.mark.parametrize("escape", [b"%", b"%0", b"%0D", b"%41", b"%2D", b"%252B", b"%25", b"%zz", b"%0\n"])
+def test_escapes_that_pem_does_not_need(escape):
+    value = value_of("percent", DER)
+    malformed(preset("nginx"), (b"x-k7qd2-cert", value[:300] + escape + value[300:]))
+
+
+@pytest.mark.parametrize("name", ["nginx", "apache", "azure_application_gateway"])
+def test_attack_35_a_bundle_where_one_belongs(name):
+    """Attack 35: two certificates in one header are refused: which one is the client's is not for us to guess."""
+    both = pem(DER) + pem(CERTIFICATES["client-rsa2048"])
+    value = value_of("percent", DER) + value_of("percent", CERTIFICATES["client-rsa2048"])
+    if name == "apache":
+        value = both.strip().replace("\n", " ").encode()
+    malformed(preset(name), (b"x-k7qd2-cert", value))
+
+
+def test_rfc9440_chain():
+    """Over one line or several, with blanks or without; the leaf is Client-Cert, whatever the chain says."""
+    source = forwarded.rfc9440(trusted_proxy=ANYONE)
+    leaf, one, two = (b":%b:" % base64(der).encode() for der in CERTIFICATES.values())
+    expected = tuple(CERTIFICATES.values())
+    for chain in ([b"%b, %b" % (one, two)], [b"%b,%b" % (one, two)], [one, two], [b" %b \t,\t%b" % (one, two)]):
+        fields = [(b"Client-Cert", leaf), *((b"Client-Cert-Chain", line) for line in chain)]
+        for _ in range(2):
+            assert expected == source.unsafe_parse(fields).chain
+    assert expected[:1] == source.unsafe_parse([(b"Client-Cert", leaf)]).chain
+
+
+def test_rfc9440_chain_refused():
+    """Attack 32: a chain without Client-Cert; and lists that are none."""
+    source = forwarded.rfc9440(trusted_proxy=ANYONE)
+    leaf = value_of("rfc9440", DER)
+    assert "chain without" in malformed(source, (b"Client-Cert-Chain", leaf))
+    malformed(source, (b"Client-Cert", b""), (b"Client-Cert-Chain", leaf))
+    malformed(source, (b"Client-Cert", leaf), (b"Client_Cert-Chain", leaf))
+    for chain in (b",", leaf + b",", leaf + b";a=1", b"(" + leaf + b")", b",".join([leaf] * 10), b"A" * 70_000):
+        malformed(source, (b"Client-Cert", leaf), (b"Client-Cert-Chain", chain))
+    # RFC 8941 §4.2: an empty field is an empty list.
+    without = forwarded.rfc9440(trusted_proxy=ANYONE, chain_header=None)
+    assert DER == without.unsafe_parse([(b"Client-Cert", leaf), (b"Client-Cert-Chain", b"anything")]).der
+
+
+def test_traefik_chain_is_bounded():
+    value = value_of("base64_list", DER)
+    assert 10 == len(preset("traefik").unsafe_parse([(header_of("traefik"), b",".join([value] * 10))]).chain)
+    malformed(preset("traefik"), (header_of("traefik"), b",".join([value] * 11)))
+
+
+# What the product says of the chain.
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "verified"),
+    [
+        ("nginx", b"SUCCESS", True),
+        ("nginx", b"FAILED:self-signed certificate", False),
+        ("nginx", b"FAILED", False),
+        ("apache", b"GENEROUS", False),
+        ("haproxy", b"0", True),
+        ("haproxy", b"18", False),
+        ("gcp", b"true", True),
+        ("gcp", b"false", False),
+        ("cloudflare", b"true", True),
+        ("azure_application_gateway", b"FAILED:expired", False),
+    ],
+)
+def test_attack_37_what_the_proxy_says_of_the_chain(name, verdict, verified):
+    """Attack 37: a chain that the proxy has not verified is never taken for verified, even of a known certificate."""
+    form = next(form for form, other in WAYS if other == name)
+    source = preset(name, verify_header="X-K7Qd2-Verify")
+    certificate = (header_of(name), value_of(form, DER))
+    for said, expected in ((verdict, verified), (verdict, verified)):
+        assert expected is source.unsafe_parse([certificate, (b"x-k7qd2-verify", said)]).chain_verified
+    for wrong in (b"", b"NONE", b"SUCCESS:x", b"success", b"1000", b"00", b"TRUE", b"SUCCESS "):
+        malformed(source, certificate, (b"x-k7qd2-verify", wrong))
+    malformed(source, certificate)
+    malformed(source, certificate, (b"x-k7qd2-verify", verdict), (b"x-k7qd2-verify", verdict))
+    malformed(source, certificate, (b"x_k7qd2_verify", verdict))
+    assert None is source.unsafe_parse([(b"x-k7qd2-verify", b"NONE")])
+    assert {b"x-k7qd2-verify", header_of(name).lower()} == source.hidden_headers
+
+
+def test_what_aws_says_of_the_chain():
+    """In verify mode, ALB lets only verified ones pass; in the other it does not look."""
+    for passthrough, verified in ((False, True), (True, None)):
+        source = forwarded.aws_alb(trusted_proxy=ANYONE, hosts=HOSTS, passthrough=passthrough)
+        header = b"X-Amzn-Mtls-Clientcert" + (b"" if passthrough else b"-Leaf")
+        assert verified is source.unsafe_parse([(header, value_of("percent", DER))]).chain_verified
+
+
+# Made wrongly.
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: forwarded.nginx(header="X_SSL_Cert", trusted_proxy=ANYONE),
+        lambda: forwarded.nginx(header="X-SSL-Cert:", trusted_proxy=ANYONE),
+        lambda: forwarded.nginx(header="", trusted_proxy=ANYONE),
+        lambda: forwarded.nginx(header="-x", trusted_proxy=ANYONE),
+        lambda: forwarded.nginx(header="X-Zertifik\xe4t", trusted_proxy=ANYONE),
+        lambda: forwarded.nginx(header=b"X-SSL-Cert", trusted_proxy=ANYONE),
+        lambda: forwarded.nginx(header="Authorization", trusted_proxy=ANYONE),
+        lambda: forwarded.nginx(header="HOST", trusted_proxy=ANYONE),
+        lambda: forwarded.nginx(header="X-Cert", verify_header="x-cert", trusted_proxy=ANYONE),
+        lambda: forwarded.nginx(header="X-Cert", trusted_proxy=None),
+        lambda: forwarded.nginx(header="X-Cert", trusted_proxy="10.0.0.1"),
+        lambda: forwarded.nginx(header="X-Cert", trusted_proxy=ANYONE, hosts="api.example"),
+        lambda: forwarded.nginx(header="X-Cert", trusted_proxy=ANYONE, hosts=[]),
+        lambda: forwarded.nginx(header="X-Cert", trusted_proxy=ANYONE, hosts=["*.example"]),
+        lambda: forwarded.nginx(header="X-Cert", trusted_proxy=ANYONE, hosts=["https://api.example"]),
+        lambda: forwarded.nginx(header="X-Cert", trusted_proxy=ANYONE, hosts=["b\xfccher.example"]),
+        lambda: forwarded.nginx(header="X-Cert", trusted_proxy=ANYONE, hosts=[b"api.example"]),
+        lambda: forwarded.rfc9440(trusted_proxy=ANYONE, chain_header="client-cert"),
+        lambda: forwarded.envoy(trusted_proxy=ANYONE, hops=0),
+        lambda: forwarded.envoy(trusted_proxy=ANYONE, hops=True),
+        lambda: forwarded.ingress_nginx(trusted_proxy=ANYONE, hosts=[]),
+        lambda: forwarded.aws_alb(trusted_proxy=ANYONE, hosts=None),
+        lambda: forwarded.azure_application_gateway(header="X-Cert", trusted_proxy=ANYONE, hosts=()),
+    ],
+)
+def test_configuration_errors(make):
+    """Refused where it is made, not at the first request."""
+    with pytest.raises(ConfigurationError):
+        make()
+
+
+@pytest.mark.parametrize("name", [each for each in forwarded.__all__ if each.islower() and each != "aws_api_gateway"])
+def test_trust_has_no_default(name):
+    """Nobody is trusted by forgetting to say who is; and those who serve many hosts want to be told which."""
+    options = {"header": "X-Cert"} if name in ("nginx", "sha256", "gcp", "haproxy", "apache", "caddy") else {}
+    with pytest.raises(TypeError, match="trusted_proxy"):
+        getattr(forwarded, name)(**options)
+    if name in FIXED:
+        with pytest.raises(TypeError, match="hosts"):
+            getattr(forwarded, name)(trusted_proxy=ANYONE)
+
+
+# Whatever is sent.
+
+NAMES = st.sampled_from([b"X-K7Qd2-Cert", b"x_k7qd2-cert", b"X-K7Qd2-Verify", b"Client-Cert", b"Client-Cert-Chain"])
+PIECES = st.sampled_from(
+    [b":", b";", b",", b'"', b"=", b"\\", b"%", b"%0A", b"Hash=", b"Cert=", b"URI=", b"By=", b"SUCCESS", b"(null)"]
+    + [value_of(form, DER) for form, _ in WAYS]
+)
+VALUES = st.lists(st.one_of(PIECES, st.binary(max_size=20)), max_size=6).map(b"".join)
+EVERY = [
+    *(preset(name) for _, name in WAYS),
+    *PRESETS.values(),
+    preset("nginx", verify_header="X-K7Qd2-Verify"),
+    forwarded.envoy(trusted_proxy=ANYONE, hops=2),
+]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.tuples(st.one_of(NAMES, st.binary(max_size=12)), VALUES), max_size=4), VALUES)
+@example([], b"")
+def test_total(fields, value):
+    """Any headers at all give a certificate, or none, or certificate_malformed."""
+    for source in EVERY:
+        for more in ([], [(source._dialect.header, value)]):
+            with suppress(InvalidRequest):
+                certificate = source.unsafe_parse([*fields, *more])
+                assert certificate is None or isinstance(certificate, PeerCertificate)
+                continue
+            with pytest.raises(InvalidRequest) as refusal:
+                source.unsafe_parse([*fields, *more])
+            assert Reason.CERTIFICATE_MALFORMED == refusal.value.reason
+
+
+def test_memory_is_bounded():
+    """Many certificates, and long ones, do not stay."""
+    source = preset("nginx")
+    for number in range(600):
+        der = b"\x30\x82\x01\x00\x30" + number.to_bytes(2, "big") + bytes(253)
+        source.unsafe_parse([(b"x-k7qd2-cert", value_of("percent", der))])
+    assert 256 >= len(source._by_value[None]) > 0
+    long = b"\x30\x82\x4e\x20\x30" + bytes(19_999)
+    before = len(source._by_value[None])
+    assert long == source.unsafe_parse([(b"x-k7qd2-cert", value_of("percent", long))]).der
+    assert before == len(source._by_value[None])
+
+
+def test_refusals_are_not_remembered():
+    """Whatever is remembered was good."""
+    source = preset("nginx")
+    malformed(source, (b"x-k7qd2-cert", b"x"))
+    assert {} == source._by_value[None]
+
+
+def test_trust_is_a_word_of_its_own():
+    """A network is not a Trust, nor is a Trust without a rule."""
+    for rules in ((), ("10.0.0.1",), (None,)):
+        with pytest.raises(ConfigurationError):
+            Trust(*rules)
