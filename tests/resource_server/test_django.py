@@ -96,6 +96,11 @@ def for_all_the_world(request):
     return response
 
 
+def headers(request):
+    told = [*request.headers, *request.META, *(name for name, _ in getattr(request, "scope", {}).get("headers", ()))]
+    return JsonResponse({"told": [str(name).lower().replace("_", "-") for name in told]})
+
+
 def urls():
     """Every way to ask for the token, and for the scope ``read``."""
 
@@ -125,6 +130,7 @@ def urls():
         "exempt": any_token,
         "exempt-decorated": require_scope("read")(any_token),
         "public": for_all_the_world,
+        "headers": headers,
     }
     module = ModuleType("urls")
     module.urlpatterns = [path(name, view) for name, view in views.items()]
@@ -243,6 +249,35 @@ def test_no_shared_cache_keeps_an_answer(project, get, tokenbind_client):
     """Even if the view says so."""
     _, headers, _ = get("/public", tokenbind_client)
     assert "public, max-age=60, private" == headers["cache-control"]
+
+
+class Proxied(TLSConnection):
+    """A peer source that has a header of its own."""
+
+    hidden_headers = frozenset({b"x-proxy-secret"})
+
+
+class Asking:
+    """A middleware that looks at the headers first."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        return self.get_response(request) if request.headers else None
+
+
+@pytest.mark.parametrize("above", [[], [of_this_module("Asking")]])
+@pytest.mark.parametrize("fetch", [get_wsgi, get_asgi])
+def test_views_do_not_see_the_headers_of_the_proxy(fetch, above, project, tokenbind_kit, tokenbind_client):
+    """In none of the places where Django keeps headers; other headers they do."""
+    setting = {"verifier": tokenbind_kit.verifier, "peer_source": Proxied()}
+    token = tokenbind_kit.mint(tokenbind_client)
+    sent = {"Authorization": f"Bearer {token}", "X-Proxy-Secret": "xyz", "X-Other": "abc"}
+    with override_settings(TOKENBIND=setting, MIDDLEWARE=[*above, MIDDLEWARE]):
+        told = json.loads(fetch("/headers", tokenbind_client, sent)[2])["told"]
+    assert [name for name in told if "x-other" in name]
+    assert [] == [name for name in told if "secret" in name]
 
 
 def test_another_error_stays_djangos(project, tokenbind_kit, tokenbind_client):

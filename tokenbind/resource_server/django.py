@@ -212,9 +212,16 @@ def _authenticate(guard: ResourceServer, request: Any) -> None:
     request.bound_token = None if presented is None else guard.finish(guard.verifier.verify(*presented))
 
 
-def _presented(guard: ResourceServer, request: HttpRequest) -> tuple[bytes, PeerCertificate | None] | None:
-    scope = getattr(request, "scope", None)
-    return wsgi._presented(guard, request.META) if scope is None else asgi._presented(guard, scope)
+def _presented(guard: ResourceServer, request: Any) -> tuple[bytes, PeerCertificate | None] | None:
+    if hasattr(request, "scope"):
+        presented = asgi._presented(guard, request.scope)
+        request.scope = {**request.scope}
+        guard.hidden_headers.hide_in_scope(request.scope)
+        guard.hidden_headers.hide_in_environ(request.META)
+    else:
+        presented = wsgi._presented(guard, request.META)
+    vars(request).pop("headers", None)  # Django makes them of META, once
+    return presented
 
 
 def _seen(request: HttpRequest) -> BoundToken | None:
