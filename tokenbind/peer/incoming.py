@@ -50,14 +50,14 @@ class Incoming(NamedTuple):
         own = extensions.get("tokenbind") if isinstance(extensions, Mapping) else None
         if own is None and isinstance(environ, Mapping):  # a2wsgi's ASGIMiddleware: the server is a WSGI server
             return cls.of_environ({**environ, "asgi.scope": None}, names)
-        if type(scope["headers"]) is not list:
-            scope["headers"] = list(scope["headers"])  # an iterator can be read once, and others will want to
+        if type(headers := scope.get("headers", ())) is not list:
+            scope["headers"] = headers = list(headers)  # an iterator can be read once, and others will want to
         told: dict[str, Any] = own if type(own) is dict else {}
         has_tls = told.get("ssl_object") is not None or (
             not told and isinstance(extensions, Mapping) and "tls" in extensions
         )
         return cls(
-            names.among(scope["headers"]),
+            names.among(headers),
             told.get("socket_peer"),
             told.get("socket_name"),
             lambda: _tls.from_scope(scope),

@@ -45,10 +45,8 @@ def read(value: bytes, hops: int) -> tuple[bytes, ...] | str | None:
     elements = _elements(value)
     if len(elements) > hops:
         raise malformed("X-Forwarded-Client-Cert has more elements than there are hops= (a name with a comma in it?)")
-    hashes = [_hash(element) for element in elements]
-    if len(elements) < hops:
-        return None
-    return _certificate(dict(elements[0]), hashes[0])
+    certificates = [_certificate(dict(element), _hash(element)) for element in elements]
+    return certificates[0] if len(elements) == hops else None
 
 
 def _elements(value: bytes) -> list[_Element]:
