@@ -12,6 +12,7 @@ from tokenbind.resource_server.grpc import AsyncBoundTokenInterceptor, BoundToke
 
 
 DEADLINE_SECONDS = 20
+LARGE = b"x" * 3_000_000  # more than is sent to a client that does not listen
 KINDS = {  # of each method: whether its requests, and its responses, are a stream
     "WhoAmI": (False, False),
     "Count": (False, True),
@@ -22,6 +23,7 @@ KINDS = {  # of each method: whether its requests, and its responses, are a stre
     "Idle": (False, True),
     "IdleTotal": (True, False),
     "IdleChat": (True, True),
+    "Large": (False, True),
     "Open": (False, False),
     "Broken": (False, False),
 }
@@ -32,6 +34,7 @@ class Service:
 
     def __init__(self):
         self.events = []  # what has become of idle calls
+        self.finished = []  # what gRPC has told of their end
         self.released = threading.Event()  # lets them end
         self.read = []  # every message that was deserialized
 
@@ -43,6 +46,7 @@ class Service:
         return bound_token(context).thumbprint.encode()
 
     def Count(self, request, context):  # noqa: N802
+        context.send_initial_metadata([("greeting", "hello")])
         for _ in range(3):
             yield self.WhoAmI(request, context)
 
@@ -62,6 +66,7 @@ class Service:
         yield self.Narrow(request, context)
 
     def Idle(self, request, context):  # noqa: N802
+        context.add_callback(lambda: self.finished.append(True))
         yield b"first"
         self._wait(context)
         yield b"last"
@@ -74,6 +79,10 @@ class Service:
         yield b"first"
         threading.Thread(target=self._wait, args=[context]).start()
         yield from requests
+
+    def Large(self, request, context):  # noqa: N802
+        yield LARGE
+        self._wait(context)
 
     def Open(self, request, context):  # noqa: N802
         return b"open"
@@ -94,6 +103,7 @@ class AsyncService(Service):
         return bound_token(context).thumbprint.encode()
 
     async def Count(self, request, context):  # noqa: N802
+        await context.send_initial_metadata([("greeting", "hello")])
         for _ in range(3):
             await context.write(await self.WhoAmI(request, context))
 
@@ -112,6 +122,7 @@ class AsyncService(Service):
         yield await self.Narrow(request, context)
 
     async def Idle(self, request, context):  # noqa: N802
+        context.add_done_callback(lambda _: self.finished.append(True))
         yield b"first"
         await self._wait_async()
         yield b"last"
@@ -122,6 +133,10 @@ class AsyncService(Service):
 
     async def IdleChat(self, requests, context):  # noqa: N802
         await context.write(b"first")
+        await self._wait_async()
+
+    async def Large(self, request, context):  # noqa: N802
+        yield LARGE
         await self._wait_async()
 
     async def Open(self, request, context):  # noqa: N802

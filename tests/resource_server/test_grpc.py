@@ -24,7 +24,7 @@ from tokenbind.resource_server.grpc import AsyncBoundTokenInterceptor, BoundToke
 from tokenbind.resource_server.rpc import _socket_peer, presented
 from tokenbind.revocation import MemoryRevocation
 
-from .grpc_services import DEADLINE_SECONDS, KINDS, AsyncService, Service, serving, serving_async, until
+from .grpc_services import DEADLINE_SECONDS, KINDS, LARGE, AsyncService, Service, serving, serving_async, until
 
 
 UNAUTHENTICATED, DENIED = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED
@@ -100,7 +100,9 @@ def connect(tokenbind_kit):
     with ExitStack() as stack:
 
         def connect(port, peer=None, *, tls=True):
-            target, options = f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)]
+            # Without probes for bandwidth, a client that does not listen is sent no more than 64 KiB.
+            options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
+            target = f"127.0.0.1:{port}"
             if not tls:
                 return stack.enter_context(grpc.insecure_channel(target, options))
             pair = (None, None) if peer is None else (peer.key_pem, peer.pem.encode())
@@ -116,6 +118,7 @@ class Answer:
     def __init__(self, messages, call):
         self.messages = messages
         self.code, self.details = call.code(), call.details()
+        self.initial = list(call.initial_metadata() or ())
         self.trailing = dict(call.trailing_metadata() or ())
 
 
@@ -581,6 +584,7 @@ def test_a_stream_that_ends_in_time_is_complete(serve, connect, tokenbind_client
     """The option changes nothing for it."""
     answer = call(connect(serve(end_streams=True), tokenbind_client), "Count", token=tokenbind_token)
     assert (grpc.StatusCode.OK, 3, []) == (answer.code, len(answer.messages), tokenbind_monitor.refused)
+    assert ("greeting", "hello") in answer.initial
 
 
 def test_a_client_that_leaves_takes_the_watch_with_it(
@@ -589,10 +593,26 @@ def test_a_client_that_leaves_takes_the_watch_with_it(
     """Nobody asks about the token of a call that is over."""
     idle = Idle(connect(serve(end_streams=True), tokenbind_client), "Idle", tokenbind_token)
     idle.call.cancel()
-    until(lambda: service.events)
+    until(lambda: service.finished)
     until(lambda: not [thread for thread in enumerate_threads() if thread.name == "tokenbind-stream"])
     revocation.revoke_certificate(tokenbind_client.thumbprint)
     assert [] == tokenbind_monitor.refused
+
+
+def test_a_stream_that_has_to_end_while_it_begins(
+    colour, serve, connect, revocation, tokenbind_client, tokenbind_token, tokenbind_monitor
+):
+    """Its first message is still on its way to a client that does not listen; the status comes all the same."""
+    channel = connect(serve(end_streams=True), tokenbind_client)
+    metadata = [("authorization", f"Bearer {tokenbind_token}")]
+    running = channel.unary_stream("/test.Service/Large")(b"", metadata=metadata, timeout=DEADLINE_SECONDS)
+    until(lambda: tokenbind_monitor.accepted)
+    revocation.revoke_certificate(tokenbind_client.thumbprint)
+    until(lambda: tokenbind_monitor.refused)
+    with pytest.raises(grpc.RpcError):
+        assert [LARGE] == list(running)
+    assert UNAUTHENTICATED is running.code()
+    assert (colour == "sync") or "www-authenticate" in dict(running.trailing_metadata())
 
 
 def test_where_the_reason_cannot_be_said(

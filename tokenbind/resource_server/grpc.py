@@ -8,7 +8,8 @@ sent as early data, is ``UNAVAILABLE``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import aclosing, contextmanager
 from functools import partial
 from inspect import isasyncgenfunction, iscoroutinefunction
@@ -165,10 +166,12 @@ class AsyncBoundTokenInterceptor(_Interceptor, aio.ServerInterceptor):  # type: 
             except _REQUEST_ERRORS as error:
                 refusal = guard.refusal(error)
             else:
+                call = Call(context, token) if watch is None else _WatchedCall(context, token)
                 try:
-                    return await _run(handler, requests, Call(context, token), watch)
+                    return await _run(handler, requests, call, watch)
                 except _Ended as ended:
                     refusal = guard.refusal(ended.error)
+                    await call.settled()
                 except VIEW_ERRORS as error:
                     refusal = refuse(guard, error, token)
             return await context.abort(_code(refusal), details(refusal), challenge(refusal))
@@ -177,6 +180,34 @@ class AsyncBoundTokenInterceptor(_Interceptor, aio.ServerInterceptor):  # type: 
 
     async def _watch(self, token: BoundToken, peer: PeerCertificate | None, sleep: Sleep) -> None:
         raise _Ended(await end_of_token(self.guard.verifier, token, peer, sleep))
+
+
+class _WatchedCall(Call):
+    """One that can be cancelled at any moment.
+
+    If the first thing that a call sends is cancelled, grpcio does not know that the initial metadata is on its way. It
+    would send it again with the status, which fails, and the client would wait for ever.
+    """
+
+    _first: asyncio.Future[None] | None = None
+
+    async def write(self, message: Any) -> None:
+        await self._send(self._context.write(message))
+
+    async def send_initial_metadata(self, metadata: Any) -> None:
+        await self._send(self._context.send_initial_metadata(metadata))
+
+    async def settled(self) -> None:
+        """Until a status can be sent."""
+        if self._first is not None:
+            await asyncio.wait([self._first])
+
+    async def _send(self, sending: Coroutine[Any, Any, None]) -> None:
+        if self._first is None:
+            self._first = asyncio.ensure_future(sending)
+            await asyncio.shield(self._first)
+        else:
+            await sending
 
 
 class _Ended(Exception):
