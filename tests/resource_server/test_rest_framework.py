@@ -52,7 +52,7 @@ class Invoices(APIView):
 
     def get(self, request):
         thumbprint = None if request.auth is None else bound_token(request).thumbprint
-        return Response({"thumbprint": thumbprint, "user": request.user and request.user.pk})
+        return Response({"thumbprint": thumbprint, "user": getattr(request.user, "pk", None)})
 
 
 class AsksItself(Invoices):
@@ -214,15 +214,21 @@ def test_the_user_of_a_token(tokenbind_verifier, tokenbind_token, tokenbind_clie
     assert not any([user.has_perm("invoices.view_invoice"), user.has_perms(["invoices.view_invoice"])])
 
 
+@pytest.mark.parametrize("middleware", [[MIDDLEWARE]], indirect=True)
+def test_the_permission_answers_where_another_class_authenticates(project, get, tokenbind_client, tokenbind_monitor):
+    """With the guard's own answer, whatever the exception handler is."""
+    assert 200 == get("/other", tokenbind_client).status_code
+    answer = get("/other", tokenbind_client, "write")
+    assert (403, Reason.SCOPE_INSUFFICIENT) == (answer.status_code, tokenbind_monitor.last_reason)
+
+
+@pytest.mark.parametrize("middleware", [[]], indirect=True)
 @pytest.mark.parametrize("project", ["rest_framework.views.exception_handler"], indirect=True)
-def test_a_permission_without_a_guard_is_an_error(project, middleware, get, tokenbind_client):
+def test_a_permission_without_a_guard_is_an_error(project, get, tokenbind_client):
     """Where the authentication is another one, there must be the middleware, or no view runs."""
-    if middleware:
-        assert 403 == get("/other", tokenbind_client, "write").status_code
-    else:
-        with pytest.raises(ConfigurationError, match="no guard has seen this request"):
-            get("/other", tokenbind_client)
-        assert 500 == get("/other", tokenbind_client, raise_request_exception=False).status_code
+    with pytest.raises(ConfigurationError, match="no guard has seen this request"):
+        get("/other", tokenbind_client)
+    assert 500 == get("/other", tokenbind_client, raise_request_exception=False).status_code
 
 
 def test_mistakes_are_found_at_start():
