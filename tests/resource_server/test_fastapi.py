@@ -178,10 +178,10 @@ def test_websockets(can_answer, app, client_of, tokenbind_client, tokenbind_stra
 
 def test_without_install_no_view_runs(client_of, tokenbind_client, tokenbind_verifier):
     """A forgotten `install` is 500, and says what to do. Either middleware of ours will do."""
-    app = FastAPI()
+    app = FastAPI(title="Invoices")
     add_routes(app)
     assert 500 == client_of(app, tokenbind_client, raise_server_exceptions=False).get("/any").status_code
-    with pytest.raises(ConfigurationError, match=r"call install\(app, verifier\)"):
+    with pytest.raises(ConfigurationError, match=r"call install\(app, verifier\) on the application 'Invoices'"):
         client_of(app, tokenbind_client).get("/any")
     assert 200 == client_of(BoundTokenMiddleware(app, tokenbind_verifier), tokenbind_client).get("/any").status_code
 

@@ -90,7 +90,8 @@ def bound_token(*scopes: str) -> Callable[..., Awaitable[BoundToken]]:
     async def dependency(
         connection: HTTPConnection, inherited: SecurityScopes, _drawn: None = Security(_SCHEME, scopes=own)
     ) -> BoundToken:
-        token = token_in(connection.scope, TOKEN_KEY, f"call install(app, verifier) on {connection.app!r}")
+        name = getattr(connection.app, "title", "")
+        token = token_in(connection.scope, TOKEN_KEY, f"call install(app, verifier) on the application {name!r}")
         needed = dict.fromkeys([*own, *inherited.scopes])
         if needed:
             token.require_scope(*needed)
