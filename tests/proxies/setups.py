@@ -1,0 +1,131 @@
+"""The setups: which proxies are run, from which files of examples/proxies, changed as their pages say.
+
+It imports nothing but the standard library, so that it can be read without the programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+__all__ = ["COLUMNS", "Change", "Proxy", "Reach", "Setup"]
+
+#: Of the table; a setup knows its cells in all but ``version``.
+COLUMNS = ("proxy", "version", "client certificates", "service reached over", "trusted by", "no certificate")
+
+
+class Change(NamedTuple):
+    """A text that stands once in a file, and what it is replaced by."""
+
+    file: str
+    old: str
+    new: str
+
+
+class Proxy(NamedTuple):
+    """A program.
+
+    Attributes:
+        name, folder: What it is called, and where its files are.
+        distribution: That its version is of; none of Debian's Apache.
+        command: It is started with; ``$PWD`` is the folder of the copy.
+        header: That it sends.
+        form: How it writes a certificate.
+        local: What tests replace in the copy, for ``$PORT`` of loopback and ``$PWD``.
+        required, any_certificate: Changes that let nobody in without a certificate, and any certificate.
+        reaches: By the name of a `Reach`, the changes for it; the files are as for ``home``.
+        home: The reach that the files are written for.
+        open: Changes that a careless operator makes, after which clients choose their certificate.
+        forgetful: Changes that add a second virtual host, other.example, which knows nothing of the header.
+        files: Further ones that its test needs.
+        without: Status for a client without a certificate where it is required; None if TLS refuses it.
+    """
+
+    name: str
+    folder: str
+    distribution: str | None
+    command: tuple[str, ...]
+    header: str
+    form: str
+    local: tuple[tuple[str, str], ...]
+    required: tuple[Change, ...]
+    any_certificate: tuple[Change, ...]
+    reaches: Mapping[str, tuple[Change, ...]]
+    open: tuple[Change, ...]
+    forgetful: tuple[Change, ...]
+    home: str = "socket"
+    files: Mapping[str, str] = {}
+    without: int | None = None
+
+
+class Reach(NamedTuple):
+    """How the service is reached, and how it knows the proxy.
+
+    Attributes:
+        over, trusted: For the table.
+        socket: Whether it is a unix socket.
+        arguments: Of uvicorn, besides.
+    """
+
+    over: str
+    trusted: str
+    socket: bool = False
+    arguments: tuple[str, ...] = ()
+
+
+class Setup(NamedTuple):
+    """A proxy in one of its ways.
+
+    Attributes:
+        proxy, reach: Which.
+        certificates: ``optional``, ``required``, or ``any`` (optional, and of any issuer).
+        more: Further changes.
+        variant: Tells it from others, if nothing else does.
+        kind: ``usual``; or one of few checks: ``forgetful``, with a second virtual host, or ``open``, whose operator
+            was careless: these show that the attacks are real.
+    """
+
+    proxy: Proxy
+    reach_name: str
+    certificates: str = "optional"
+    more: tuple[Change, ...] = ()
+    variant: str = ""
+    kind: str = "usual"
+
+    @property
+    def reach(self) -> Reach:
+        return REACHES[self.reach_name]
+
+    @property
+    def name(self) -> str:
+        parts = (self.proxy.name, f"certificates {self.certificates}", self.reach_name, self.variant)
+        return ", ".join(part for part in parts if part)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """All that are made to its files."""
+        of_mode = {"required": self.proxy.required, "any": self.proxy.any_certificate}.get(self.certificates, ())
+        return (*of_mode, *self.proxy.reaches[self.reach_name], *self.more)
+
+    def cells(self, version: str = "") -> tuple[str, ...]:
+        """One for each of `COLUMNS`."""
+        certificates = {"any": "optional, of any issuer"}.get(self.certificates, self.certificates)
+        if self.variant:
+            certificates += f"; {self.variant}"
+        refused = "refused by TLS" if self.proxy.without is None else f"{self.proxy.without} by the proxy"
+        without = refused if self.certificates == "required" else "401"
+        return (self.proxy.name, version, certificates, self.reach.over, self.reach.trusted, without)
+
+
+_MTLS = (
+    *("--ssl-keyfile", "server.key", "--ssl-certfile", "server.pem"),
+    *("--ssl-ca-certs", "ca.pem", "--ssl-cert-reqs", "2"),
+)
+
+REACHES = {
+    "socket": Reach("unix socket", "`Trust.unix_socket`", socket=True),
+    "address": Reach("TCP", "`Trust.addresses`"),
+    "secret": Reach("TCP", "`Trust.secret_header`"),
+    "mutual TLS": Reach("mutual TLS", "`Trust.peer_certificates`", arguments=_MTLS),
+}
