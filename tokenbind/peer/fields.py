@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from ..errors import ConfigurationError
 
 
-__all__ = ["Fields", "Names", "canonical"]
+__all__ = ["Fields", "Names", "header_name"]
 
 #: By canonical name, the values in their order; None stands for one whose own name is only alike.
 Fields: TypeAlias = dict[bytes, list[bytes | None]]
@@ -22,11 +22,6 @@ _is_name = re.compile("[A-Za-z0-9]+(-[A-Za-z0-9]+)*").fullmatch
 _TAKEN = ("authorization", "connection", "content-length", "content-type", "cookie", "early-data", "host")
 
 _CANONICAL = bytes(code if chr(code).isalnum() and code < 128 else 0x2D for code in bytes(range(256)).lower())
-
-
-def canonical(name: bytes) -> bytes:
-    """In lower case, with hyphens."""
-    return name.translate(_CANONICAL)
 
 
 def header_name(name: object, keyword: str) -> bytes:
