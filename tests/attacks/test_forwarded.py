@@ -110,7 +110,8 @@ def test_attack_21_expired_and_self_signed(proxied, kit):
     """Attack 21: RFC 8705 §6.2: dates and chain are not the binding's business; who says so is chain_verified."""
     said = (b"x-verify", b"FAILED:certificate has expired")
     for client in (kit.expired(), self_signed(kit)):
-        bearer = (b"authorization", b"Bearer " + kit.sign(kit.claims(client)).encode())
+        claims = kit.claims(kit.client(), cnf={"x5t#S256": client.thumbprint})
+        bearer = (b"authorization", b"Bearer " + kit.sign(claims).encode())
         field = (NAME, value_of("percent", client.peer.der))
         for source, fields in (
             (preset("nginx", TRUST), [bearer, field]),
