@@ -23,9 +23,8 @@ from django.conf import settings
 from django.core.checks import Error, Tags, register
 from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse
-
-# asgiref's: it sees what Django has marked as asynchronous, too.
-from django.utils.deprecation import MiddlewareMixin, iscoroutinefunction
+from django.utils import deprecation
+from django.utils.deprecation import MiddlewareMixin
 from django.utils.module_loading import import_string
 
 from ..binding import PeerCertificate
@@ -45,6 +44,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 _PATH = f"{__name__}.BoundTokenMiddleware"
 
+# asgiref's, which sees what Django has marked as asynchronous, too.
+_is_asynchronous: Callable[[Any], bool] = vars(deprecation)["iscoroutinefunction"]
+
 
 class BoundTokenMiddleware(MiddlewareMixin):
     """Lets a request through only with a token that is bound to its peer's certificate (RFC 8705 §3).
@@ -58,6 +60,8 @@ class BoundTokenMiddleware(MiddlewareMixin):
     Raises:
         ConfigurationError: when the application is made, if ``TOKENBIND`` cannot be right.
     """
+
+    get_response: Any
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         super().__init__(get_response)
@@ -165,7 +169,7 @@ def require_scope(scope: str, *more: str) -> Callable[[View], View]:
         async def with_scope_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             return refusal_of(request) or await view(request, *args, **kwargs)
 
-        return with_scope_async if iscoroutinefunction(view) else with_scope  # pyright: ignore[reportDeprecated]
+        return with_scope_async if _is_asynchronous(view) else with_scope
 
     return decorate
 

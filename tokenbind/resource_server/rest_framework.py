@@ -42,8 +42,9 @@ class TokenUser:
 
     def __init__(self, token: BoundToken) -> None:
         self.token = token
-        self.username = token.subject or token.client_id or ""
-        self.pk = self.id = f"{token.issuer} {self.username}"
+        self.username: str = token.subject or token.client_id or ""
+        self.pk: str = f"{token.issuer} {self.username}"
+        self.id: str = self.pk
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         """False: scopes are asked for with `require_scope`."""
@@ -120,7 +121,7 @@ class _Refused(APIException):
         self.refusal = refusal
 
 
-def _answer_as_the_guard(view: APIView | None, http: Any) -> None:
+def _answer_as_the_guard(view: Any, http: Any) -> None:
     """Let *view*, which is of this one request, refuse without its exception handler, and mark its answers."""
     if view is None:
         return
