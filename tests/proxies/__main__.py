@@ -17,7 +17,8 @@ import sys
 from time import monotonic
 
 
-sys.path.append(str(Path(__file__).parents[1] / "matrix"))  # what clients of real servers share
+# What is shared with them.
+sys.path.extend(str(Path(__file__).parents[2] / folder) for folder in ("tests/matrix", "examples/proxies"))
 
 from certificates import Certificates
 from products import SETUPS

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
-from urllib.parse import quote
-
-from certificates import sha256_hex
-
-from tokenbind.testing import ClientCertificate
 
 
-__all__ = ["FORMS", "Forgery", "forgeries", "raw_forgeries"]
+__all__ = ["Forgery", "forgeries", "raw_forgeries"]
 
 
 class Forgery(NamedTuple):
@@ -26,23 +20,6 @@ class Forgery(NamedTuple):
 
     name: str
     fields: list[tuple[str, str]]
-
-
-def _der(client: ClientCertificate) -> str:
-    return b64encode(client.peer.der or b"").decode()
-
-
-def _leaf_pem(client: ClientCertificate) -> str:
-    return client.pem[: client.pem.index("-----END") + len("-----END CERTIFICATE-----\n")]
-
-
-FORMS: dict[str, Callable[[ClientCertificate], str]] = {
-    "percent-encoded PEM": lambda client: quote(_leaf_pem(client), safe=""),
-    "PEM on one line": lambda client: " ".join(_leaf_pem(client).split("\n")).strip(),
-    "base64 of DER": _der,
-    "RFC 9440": lambda client: f":{_der(client)}:",
-    "XFCC": lambda client: f'Hash={sha256_hex(client)};Cert="{quote(_leaf_pem(client), safe="")}"',
-}
 
 
 def forgeries(header: str, value: str) -> Iterator[Forgery]:

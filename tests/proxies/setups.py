@@ -27,11 +27,10 @@ class Proxy(NamedTuple):
     """A program.
 
     Attributes:
-        name, folder: What it is called, and where its files are.
+        name, folder: What it is called, and where its files are; check.py knows it by the folder.
         distribution: That its version is of; none of Debian's Apache.
         command: It is started with; ``$PWD`` is the folder of the copy.
         header: That it sends.
-        form: How it writes a certificate.
         local: What tests replace in the copy, for ``$PORT`` of loopback and ``$PWD``.
         required, any_certificate: Changes that let nobody in without a certificate, and any certificate.
         reaches: By the name of a `Reach`, the changes for it; the files are as for ``home``.
@@ -47,7 +46,6 @@ class Proxy(NamedTuple):
     distribution: str | None
     command: tuple[str, ...]
     header: str
-    form: str
     local: tuple[tuple[str, str], ...]
     required: tuple[Change, ...]
     any_certificate: tuple[Change, ...]
