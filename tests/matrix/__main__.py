@@ -69,9 +69,10 @@ def _run(rows: list[Row], *, quick: bool) -> list[Result]:
         measured: set[str] = set()
         for result in results:
             row = result.row
-            if not result.failures and "optional" in row.features and not (quick and row.folder in measured):
-                _measure(result, credentials, venv, _QUICK_ROUNDS if quick else _ROUNDS)
-                measured.add(row.folder)
+            if result.failures or row.change or "fails" in row.features or (quick and row.folder in measured):
+                continue
+            _measure(result, credentials, venv, _QUICK_ROUNDS if quick else _ROUNDS)
+            measured.add(row.folder)
     return sorted(results, key=lambda result: rows.index(result.row))
 
 
@@ -97,8 +98,13 @@ def _measure(result: Result, credentials: Credentials, venv: Future[Path] | None
             for guarded in (True, False)
         )
         result.overhead = cost = measure(row, guarded, unguarded, credentials, rounds=rounds)
-        text = f"{cost.microseconds:6.0f} µs a request, {cost.ratio:.3f} times those of the server without tokenbind"
-    print(f"{row.name:64} {result.failures.get('overhead', text)}", flush=True)
+        print(
+            f"{row.name:64} {cost.microseconds:6.0f} µs a request, {cost.ratio:.3f} times those of the server without "
+            f"tokenbind",
+            flush=True,
+        )
+    if result.failures:
+        print(f"{row.name} FAILED overhead: {result.failures['overhead']}", flush=True)
 
 
 def _runs_debians_python(row: Row) -> bool:

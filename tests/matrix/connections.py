@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPException
 import json
 import re
@@ -11,11 +12,10 @@ import ssl
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-import h2.connection
-import h2.events
+from http2 import HTTP2
 
 
-__all__ = ["DEADLINE_SECONDS", "REFUSALS", "Answer", "Connection"]
+__all__ = ["DEADLINE_SECONDS", "REFUSALS", "Answer", "Client", "Connection", "GRPCConnection"]
 
 DEADLINE_SECONDS = 20
 
@@ -28,6 +28,8 @@ _HANDSHAKE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
+_GRPC_METHODS = {"/": "/example.Api/WhoAmI", "/health": "/example.Api/Health"}
+_GRPC_STATUSES = {"0": 200, "3": 400, "7": 403, "14": 503, "16": 401}
 
 
 class Answer(NamedTuple):
@@ -55,6 +57,9 @@ class Connection:
         session: What can be resumed, after an answer.
     """
 
+    #: What it speaks, as ALPN says it.
+    protocol = "http/1.1"
+
     def __init__(self, port: int, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> None:
         plain = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS)
         try:
@@ -62,10 +67,11 @@ class Connection:
         except BaseException:
             plain.close()
             raise
+        self.session: ssl.SSLSession | None = None
         self._http = HTTPConnection("127.0.0.1", port)
         self._http.auto_open = False
         self._http.sock = self.tls
-        self.session: ssl.SSLSession | None = None
+        self._http2 = HTTP2(self.tls)
 
     def __enter__(self) -> Self:
         return self
@@ -96,32 +102,11 @@ class Connection:
         self.send(token, path)
         return self.receive()
 
-    def ask_h2(self, tokens: Sequence[str]) -> list[Answer]:
-        """A request with each of *tokens*, all at once, each on a stream of its own."""
-        protocol = h2.connection.H2Connection()
-        protocol.initiate_connection()
-        answers: dict[int, list[Any]] = {}
-        for token in tokens:
-            stream = protocol.get_next_available_stream_id()
-            answers[stream] = [0, b"", False]
-            headers = [(":method", "GET"), (":scheme", "https"), (":authority", "127.0.0.1"), (":path", "/")]
-            headers += [(name.lower(), value) for name, value in _authorization(token).items()]
-            protocol.send_headers(stream, headers, end_stream=True)
-        self.tls.sendall(protocol.data_to_send())
-        while not all(done for _, _, done in answers.values()):
-            data = self.tls.recv(65536)
-            if not data:
-                raise EOFError("the server closed the connection")
-            for event in protocol.receive_data(data):
-                if isinstance(event, h2.events.ResponseReceived):
-                    answers[event.stream_id][0] = int(dict(event.headers)[b":status"])
-                elif isinstance(event, h2.events.DataReceived):
-                    answers[event.stream_id][1] += event.data
-                    protocol.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-                elif isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset)):
-                    answers[event.stream_id][2] = True
-            self.tls.sendall(protocol.data_to_send())
-        return [Answer(status, body) for status, body, _ in answers.values()]
+    def ask_side_by_side(self, tokens: Sequence[str]) -> list[Answer]:
+        """A request with each of *tokens*, all at once, over HTTP/2, each on a stream of its own."""
+        streams = [self._http2.send("GET", "/", _authorization(token)) for token in tokens]
+        answers = [self._http2.receive(stream) for stream in streams]
+        return [Answer(int(fields[":status"]), body) for fields, body in answers]
 
     def open_websocket(self, token: str) -> Answer:
         """Ask for a websocket. The answer's body is the first text, or what a refusal said."""
@@ -132,6 +117,98 @@ class Connection:
         size = response.fp.read(2)[1]  # RFC 6455 §5.2: one text frame, unmasked
         size = int.from_bytes(response.fp.read(2), "big") if size == 126 else size
         return Answer(response.status, response.fp.read(size))
+
+
+class GRPCConnection(Connection):
+    """The same for a gRPC server; its answers are told in the words of HTTP."""
+
+    protocol = "h2"
+    _sent: int
+
+    def send(self, token: str | None, path: str = "/") -> None:
+        """Call a method, with an empty message, and do not wait."""
+        headers = {"Content-Type": "application/grpc", "TE": "trailers", **_authorization(token)}
+        self._sent = self._http2.send("POST", _GRPC_METHODS[path], headers, bytes(5))
+
+    def receive(self) -> Answer:
+        """Wait for the answer to the last call."""
+        return self._receive(self._sent)
+
+    def ask_side_by_side(self, tokens: Sequence[str]) -> list[Answer]:
+        """A call with each of *tokens*, all at once, each on a stream of its own."""
+        streams = []
+        for token in tokens:
+            self.send(token)
+            streams.append(self._sent)
+        return [self._receive(stream) for stream in streams]
+
+    def _receive(self, stream: int) -> Answer:
+        fields, body = self._http2.receive(stream)
+        self.session = self.tls.session
+        status = _GRPC_STATUSES[fields["grpc-status"]]
+        if status == 200:
+            return Answer(status, body[5:])  # after a byte of flags, and the length
+        challenge = re.search(r'error="(\w+)".*\(reference (\w+)\)', fields.get("www-authenticate", ""))
+        if not challenge or f"(reference {challenge[2]})" not in fields["grpc-message"]:
+            raise ValueError(f"no challenge, or none that fits its details: {fields}")
+        return Answer(status, json.dumps({"error": challenge[1], "reference": challenge[2]}).encode())
+
+
+class Client:
+    """Has one connection, and asks again if that was closed meanwhile, as HTTP clients do.
+
+    Args:
+        connect: Makes a connection.
+        retries: How often an answer of 500 is not taken for one.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], retries: int) -> None:
+        self._connect = connect
+        self._retries = retries
+        self._opened = ExitStack()
+        self._connection: Connection | None = None
+        self._token = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._opened.close()
+
+    def send(self, token: str) -> None:
+        """Send a request, and do not wait."""
+        self._token = token
+        if self._connection is not None and self._connection.is_open:
+            try:
+                self._connection.send(token)
+                return
+            except REFUSALS:
+                pass
+        self._send_on_a_new_connection()
+
+    def receive(self) -> Answer:
+        """Wait for the answer to what was sent."""
+        for _ in range(self._retries + 1):
+            answer = self._receive_once()
+            if answer.status != 500:
+                break
+            self._send_on_a_new_connection()
+        return answer
+
+    def _receive_once(self) -> Answer:
+        assert self._connection is not None
+        try:
+            return self._connection.receive()
+        except REFUSALS:  # a busy server may close a connection that was idle
+            return self._send_on_a_new_connection().receive()
+
+    def _send_on_a_new_connection(self) -> Connection:
+        self._opened.close()
+        self._connection = self._opened.enter_context(self._connect())
+        self._connection.send(self._token)
+        return self._connection
 
 
 def _authorization(token: str | None) -> dict[str, str]:

@@ -20,7 +20,7 @@ def make_venv(folder: Path) -> Path:
     needed = [requirement for requirement in requires("tokenbind") or () if "extra ==" not in requirement]
     environ = {"PATH": "/usr/bin:/bin"}
     subprocess.run(["/usr/bin/python3", "-m", "venv", venv], check=True, env=environ)
-    subprocess.run([venv / "bin" / "pip", "install", "--quiet", *needed], check=True)
+    subprocess.run([venv / "bin" / "pip", "install", "-qq", *needed], check=True)
     (site_packages,) = venv.glob("lib/python3*/site-packages")
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(tokenbind.__file__).parent, site_packages / "tokenbind", ignore=ignored)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from connections import Connection
 from credentials import Credentials
 from rows import Row
-from starting import Running, until
+from starting import Running, connection_class, until
 
 
 __all__ = ["Overhead", "measure"]
@@ -45,9 +45,7 @@ def measure(row: Row, guarded: Running, unguarded: Running, credentials: Credent
     """Ask both servers in turns; the first round is for their caches."""
     spent: dict[Running, list[float]] = {guarded: [], unguarded: []}
     with ExitStack() as stack:
-        clients = {
-            server: stack.enter_context(_Client(server, credentials, keep="keep" in row.features)) for server in spent
-        }
+        clients = {server: stack.enter_context(_Client(server, row, credentials)) for server in spent}
         for number in range(rounds + 1):
             for server in random.sample(list(spent), 2):
                 cost = clients[server].round()
@@ -60,12 +58,13 @@ def measure(row: Row, guarded: Running, unguarded: Running, credentials: Credent
 class _Client(ExitStack):
     """Keeps its connections open, if the server does."""
 
-    def __init__(self, server: Running, credentials: Credentials, *, keep: bool) -> None:
+    def __init__(self, server: Running, row: Row, credentials: Credentials) -> None:
         super().__init__()
         self._server = server
-        self._context = credentials.context(credentials.owner)
+        self._connection_class = connection_class(row)
+        self._context = credentials.context(credentials.owner, protocol=self._connection_class.protocol)
         self._token = credentials.tokens[credentials.owner]
-        self._held = self._connect() if keep else []
+        self._held = self._connect() if "keep" in row.features else []
 
     def round(self) -> float:
         """Microseconds of the server's CPU for a request."""
@@ -91,14 +90,14 @@ class _Client(ExitStack):
 
     def _ask_with_handshakes(self) -> int:
         for _ in range(_REQUESTS_WITH_A_HANDSHAKE):
-            with Connection(self._server.port, self._context) as connection:
+            with self._connection_class(self._server.port, self._context) as connection:
                 _require_200(connection.ask(self._token).status)
         return _REQUESTS_WITH_A_HANDSHAKE
 
     def _connect(self) -> list[Connection]:
         held = []
         for _ in range(_CONNECTIONS):
-            connection = self.enter_context(Connection(self._server.port, self._context))
+            connection = self.enter_context(self._connection_class(self._server.port, self._context))
             _require_200(connection.ask(self._token).status)
             if connection.is_open:
                 held.append(connection)

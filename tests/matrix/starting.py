@@ -18,12 +18,12 @@ from threading import Event, Lock
 from time import clock_gettime, monotonic
 from typing import Any
 
-from connections import DEADLINE_SECONDS, REFUSALS, Connection
+from connections import DEADLINE_SECONDS, REFUSALS, Connection, GRPCConnection
 from credentials import Credentials
 from rows import Row
 
 
-__all__ = ["Running", "running", "until"]
+__all__ = ["Running", "connection_class", "running", "until"]
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "servers"
 PORT = "8443"
@@ -121,7 +121,7 @@ def running(row: Row, credentials: Credentials, *, guarded: bool = True, venv: P
         stack.callback(_stop, process)
         server = Running(port, process, log)
         try:
-            _waituntil_it_serves(server, credentials)
+            _wait_until_it_serves(server, row, credentials)
             yield server
             server.check()
         except Exception as error:
@@ -136,13 +136,19 @@ def _edit(file: Path, old: str, new: str) -> int:
     return found
 
 
-def _waituntil_it_serves(server: Running, credentials: Credentials) -> None:
-    context = credentials.context(credentials.owner)
+def connection_class(row: Row) -> type[Connection]:
+    """Its clients' kind of connection."""
+    return GRPCConnection if "grpc" in row.features else Connection
+
+
+def _wait_until_it_serves(server: Running, row: Row, credentials: Credentials) -> None:
+    connect = connection_class(row)
+    context = credentials.context(credentials.owner, protocol=connect.protocol)
 
     def serves() -> bool:
         server.check()
         try:
-            with Connection(server.port, context) as connection:
+            with connect(server.port, context) as connection:
                 return connection.ask(None, "/health").status == 200
         except REFUSALS:
             return False

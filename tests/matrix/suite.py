@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
+from functools import partial
 import ssl
 from threading import Event
 
-from connections import REFUSALS, Answer, Connection
+from connections import REFUSALS, Answer, Client, Connection
 from credentials import VERSIONS, Credentials, Version
 from rows import Row
-from starting import Running
+from starting import Running, connection_class
 
 from tokenbind import Reason
 from tokenbind.testing import ClientCertificate
@@ -34,6 +35,7 @@ class Suite:
         self.row = row
         self.server = server
         self.credentials = credentials
+        self._connection_class = connection_class(row)
 
     # Certificates.
 
@@ -103,7 +105,7 @@ class Suite:
         """Fifty connections of three clients, each asked three times: with its own token, with another's, and again."""
         clients = [self.credentials.clients[number % 3] for number in range(_CONNECTIONS)]
         others = [self.credentials.clients[(number + 1) % 3] for number in range(_CONNECTIONS)]
-        contexts = {client: self.credentials.context(client) for client in self.credentials.clients}
+        contexts = {client: self._context(client) for client in self.credentials.clients}
         ask = self._ask_held if "keep" in self.row.features else self._ask_at_once
         answers = ask([contexts[client] for client in clients], (clients, others, clients))
         for client, *of_client in zip(clients, *answers, strict=True):
@@ -113,32 +115,15 @@ class Suite:
 
     def _ask_held(self, contexts: list[ssl.SSLContext], rounds: _Rounds) -> list[list[Answer]]:
         """On connections that stay open. In each round, all are asked before one is answered."""
-        answers = []
+        retries = _ATTEMPTS if "fails" in self.row.features else 0
         with ExitStack() as stack:
-            held: list[Connection | None] = [None] * len(contexts)
-
-            def asked(number: int, token: str) -> Connection:
-                connection = held[number]
-                try:
-                    if connection is not None and connection.is_open:
-                        connection.send(token)
-                        return connection
-                except REFUSALS:
-                    pass
-                connection = held[number] = stack.enter_context(self._connect_with(contexts[number]))
-                connection.send(token)
-                return connection
-
-            for clients in rounds:
-                tokens = [self._token(client) for client in clients]
-                waiting = [asked(number, token) for number, token in enumerate(tokens)]
-                answers.append([])
-                for number, connection in enumerate(waiting):
-                    try:
-                        answers[-1].append(connection.receive())
-                    except REFUSALS:  # a busy server may close one that was idle; every HTTP client asks again
-                        held[number] = None
-                        answers[-1].append(asked(number, tokens[number]).receive())
+            connects = [partial(self._connect_with, context) for context in contexts]
+            clients = [stack.enter_context(Client(connect, retries)) for connect in connects]
+            answers = []
+            for owners in rounds:
+                for client, owner in zip(clients, owners, strict=True):
+                    client.send(self._token(owner))
+                answers.append([client.receive() for client in clients])
         return answers
 
     def _ask_at_once(self, contexts: list[ssl.SSLContext], rounds: _Rounds) -> list[list[Answer]]:
@@ -159,7 +144,7 @@ class Suite:
             spoken = connection.tls.selected_alpn_protocol() == "h2"
             assert spoken == ("h2" in self.row.features), "HTTP/2 is not as the row says"
             if spoken:
-                answers = connection.ask_h2([self._token(client) for client in (owner, thief, owner)])
+                answers = connection.ask_side_by_side([self._token(client) for client in (owner, thief, owner)])
                 self._accepted(answers[0], owner)
                 self._refused(answers[1], Reason.CERTIFICATE_MISMATCH)
                 self._accepted(answers[2], owner)
@@ -211,7 +196,7 @@ class Suite:
         self, client: ClientCertificate, version: Version, token: str, reason: Reason | None = None
     ) -> tuple[ssl.SSLContext, ssl.SSLSession | None]:
         """A full handshake and a request; what a client keeps of it."""
-        context = self.credentials.context(client, version)
+        context = self._context(client, version)
         with self._connect_with(context) as connection:
             assert connection.tls.version() == f"TLSv{version}"
             answer = connection.ask(token)
@@ -219,10 +204,13 @@ class Suite:
         return context, connection.session
 
     def _connect(self, client: ClientCertificate | None) -> Connection:
-        return self._connect_with(self.credentials.context(client))
+        return self._connect_with(self._context(client))
 
     def _connect_with(self, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> Connection:
-        return Connection(self.server.port, context, session)
+        return self._connection_class(self.server.port, context, session)
+
+    def _context(self, client: ClientCertificate | None, version: Version | None = None) -> ssl.SSLContext:
+        return self.credentials.context(client, version, self._connection_class.protocol)
 
     def _token(self, client: ClientCertificate | None = None) -> str:
         return self.credentials.tokens[client or self.credentials.owner]
@@ -246,7 +234,7 @@ class Suite:
     def _refused_by_tls(self, client: ClientCertificate | None) -> None:
         for version in VERSIONS:
             try:
-                with self._connect_with(self.credentials.context(client, version)) as connection:
+                with self._connect_with(self._context(client, version)) as connection:
                     answer = connection.ask(self._token())
             except REFUSALS:
                 continue
