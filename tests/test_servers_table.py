@@ -1,7 +1,6 @@
 """The table of servers has the rows of the program that runs them; and what it runs is what the pages show."""
 
 from pathlib import Path
-import re
 import runpy
 
 import pytest

@@ -125,7 +125,8 @@ _gunicorn_uvicorn = _row(
 )
 
 _gthread = _row(
-    "gunicorn", "gthread", "gunicorn_wsgi", "the server itself", "optional keep", remark="a TLS context a connection"
+    *("gunicorn", "gthread", "gunicorn_wsgi", "the server itself", "optional keep"),
+    remark="a TLS context for each connection",
 )
 _gevent = _row(
     *("gunicorn", "gevent", "gunicorn_wsgi", "the server itself", "optional keep resume"),
