@@ -30,7 +30,7 @@ def create_app(verifier: TokenVerifier) -> Starlette:
     """The application; tests give it a verifier of their own."""
     return Starlette(
         routes=[Route("/health", health), Route("/invoices", invoices)],
-        middleware=[Middleware(BoundTokenMiddleware, verifier, exempt={("GET", "/health")})],
+        middleware=[Middleware(BoundTokenMiddleware, verifier=verifier, exempt={("GET", "/health")})],
     )
 
 

@@ -107,7 +107,7 @@ class ResourceServer:
         self.verifier = verifier
         self.peer_source: PeerSource = TLSConnection() if peer_source is None else peer_source
         #: What a proxy says to us alone, such as its secret: adapters take it out before the application sees it.
-        self.hidden_headers = Names(getattr(peer_source, "hidden_headers", ()))
+        self.hidden_headers: Names = Names(getattr(peer_source, "hidden_headers", ()))
         schemes = [scheme.encode() for scheme in verifier.schemes]
         self._schemes = frozenset([*schemes, *map(bytes.title, schemes)])  # as it is usually written
         self._required_scopes = tuple(required_scopes)
