@@ -19,7 +19,7 @@ from tokenbind.testing import ClientCertificate
 
 __all__ = ["Attacks"]
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "check-your-proxy.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "behind-any-proxy.md"
 
 
 class Attacks(Asking):
