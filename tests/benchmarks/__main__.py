@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 import platform
 
+from forwarding import forwarded_cases
 from goals import ALGORITHMS, COMPARISONS
 from importing import import_samples
 from javascript import NodeError, node_cases
@@ -80,7 +81,9 @@ def _cases(workloads: list[Workload]) -> dict[str, Timed]:
     cases: dict[str, Timed] = {}
     for workload in workloads:
         cases |= verify_cases(workload) | peer_cases(workload) | mint_cases(workload)
-    return cases | cache_cases(workloads[0]) | refusal_cases(workloads[0]) | thumbprint_cases(workloads[0])
+    for of_one in (cache_cases, refusal_cases, thumbprint_cases, forwarded_cases):
+        cases |= of_one(workloads[0])
+    return cases
 
 
 def _environment() -> str:

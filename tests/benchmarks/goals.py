@@ -104,6 +104,11 @@ GROUPS: dict[str, list[Comparison]] = {
     "Thumbprints": [
         Comparison("thumbprint from DER", "thumbprint DER", "SHA-256 + base64url", 1.3, 1.05),
         Comparison("thumbprint from PEM", "thumbprint PEM", "SHA-256 + base64url", 6, 4.8),
+        Comparison("thumbprint from RFC 9440", "thumbprint RFC 9440", "SHA-256 + base64url", 4.3, 3.5),
+        Comparison("thumbprint from nginx's header", "thumbprint nginx", "SHA-256 + base64url", 19, 15),
+        Comparison("thumbprint from a header seen before", "header again", "SHA-256 + base64url", 0.9, 0.6),
+        Comparison("a request through nginx, trust and all", "scope, nginx", "SHA-256 + base64url"),
+        Comparison("a request through nginx, header seen before", "scope, nginx, again", "SHA-256 + base64url"),
     ],
     "A request to uvicorn, RS256": _UVICORN,
     "Import": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 import ssl
 from typing import Annotated, Any, assert_type
 
@@ -37,7 +38,7 @@ from tokenbind.binding import Confirmation, VerifiedBinding, parse_thumbprint, v
 from tokenbind.client import ClientCredentials, FileIdentity, Grant, IdentitySource, MemoryIdentity
 from tokenbind.client.requests import BoundTokenAdapter, BoundTokenSession
 from tokenbind.monitoring import Accepted, Event, Monitor, Refused
-from tokenbind.peer import PeerSource, TLSConnection
+from tokenbind.peer import PeerSource, TLSConnection, Trust, forwarded
 from tokenbind.resource_server import ResourceServer
 from tokenbind.resource_server.aiohttp import bound_token as bound_token_of_aiohttp, install as install_in_aiohttp
 from tokenbind.resource_server.asgi import BoundTokenMiddleware as ASGIMiddleware
@@ -223,6 +224,31 @@ def errors(verifier: Verifier, token: str) -> None:
         assert_type(error.description, str | None)
     except (ConfigurationError, TokenBindError) as error:
         assert_type(error.reference, str)
+
+
+def behind_a_proxy(scope: dict[str, Any], environ: dict[str, Any], headers: list[tuple[bytes, bytes]]) -> None:
+    for trust in (
+        Trust.addresses("10.0.0.1", "10.1.0.0/16"),
+        Trust.unix_socket(Path("/run/api.sock")),
+        Trust.peer_certificates("A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0", names=["proxy.internal"]),
+        Trust.secret_header("X-Proxy-Secret", file="secret") & Trust.unix_socket("/run/api.sock"),
+        Trust.unsafe_anyone(),
+    ):
+        assert_type(trust, Trust)
+        source = forwarded.nginx(header="X-Cert", trusted_proxy=trust, hosts=["api.example"], verify_header="X-Verify")
+        assert_type(source, forwarded.ForwardedSource)
+        of_either: PeerSource = source
+        assert_type(of_either.from_scope(scope), PeerCertificate | None)
+        assert_type(source.from_environ(environ), PeerCertificate | None)
+        assert_type(source.from_request(headers, socket_peer=("10.0.0.1", 1), tls_peer=None), PeerCertificate | None)
+        assert_type(source.unsafe_parse(headers), PeerCertificate | None)
+        assert_type(source.hidden_headers, frozenset[bytes])
+        forwarded.rfc9440(trusted_proxy=trust, chain_header=None)
+        forwarded.envoy(trusted_proxy=trust, hops=2)
+        forwarded.aws_alb(trusted_proxy=trust, hosts={"api.example"}, passthrough=True)
+    of_lambda: PeerSource = forwarded.aws_api_gateway()
+    assert_type(of_lambda.from_scope(scope), PeerCertificate | None)
+    assert_type(forwarded.aws_api_gateway().from_event(scope), PeerCertificate | None)
 
 
 class AMonitor:

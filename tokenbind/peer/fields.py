@@ -44,11 +44,12 @@ class Names:
     def among(self, headers: Iterable[tuple[bytes, bytes]]) -> Fields:
         """Their values among *headers*."""
         found: Fields = {}
+        names, lengths = self._names, self._lengths
         for name, value in headers:
             # By its length first, because this is asked of every header of every request.
-            if len(name) in self._lengths:
+            if len(name) in lengths:
                 plain = name.translate(_CANONICAL)
-                if plain in self._names:
+                if plain in names:
                     found.setdefault(plain, []).append(value if name == plain or name.lower() == plain else None)
         return found
 

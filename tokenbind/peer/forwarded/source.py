@@ -115,7 +115,7 @@ class ForwardedSource:
         try:
             self._trust.check(incoming)
             if self._hosts is not None:
-                self._check_host(incoming.fields.get(b"host", ()))
+                self._check_host(incoming.fields.get(b"host", []))
         except InvalidRequest as error:
             if self._dialect.header not in incoming.fields:
                 raise
@@ -126,8 +126,8 @@ class ForwardedSource:
             raise malformed("it is the proxy's own certificate, where the client's belongs")
         return certificate
 
-    def _check_host(self, values: Collection[bytes | None]) -> None:
-        host = next(iter(values), None) if len(values) == 1 else None
+    def _check_host(self, values: list[bytes | None]) -> None:
+        host = values[0] if len(values) == 1 else None
         host = (host or b"").lower()
         name, _, port = host.rpartition(b":")
         if host not in (hosts := self._hosts or ()) and not (port.isdigit() and name in hosts):
@@ -160,7 +160,7 @@ class ForwardedSource:
 
     def _verified(self, fields: Fields) -> bool:
         name = self._dialect.verify_header or b""
-        value = _only(name, fields.get(name, ()))
+        value = _only(name, fields.get(name, []))
         verdict = b"FAILED" if value.startswith(b"FAILED:") else value
         if verdict not in self._dialect.verdicts:
             # nginx's NONE beside a certificate means that the certificate did not come from nginx.
@@ -168,9 +168,9 @@ class ForwardedSource:
         return self._dialect.verdicts[verdict]
 
 
-def _only(name: bytes, values: Collection[bytes | None]) -> bytes:
+def _only(name: bytes, values: list[bytes | None]) -> bytes:
     """The one value of a header; it is not looked into before this has passed."""
-    value = next(iter(values), None) if len(values) == 1 else None
+    value = values[0] if len(values) == 1 else None
     if value is None:
         how_many = "more than one" if values else "no"
         raise malformed(f"there is {how_many} header {name.decode()}, or one that is spelled with an underscore")
@@ -192,19 +192,20 @@ class _Remembered(dict[bytes | tuple[bytes, bytes], PeerCertificate | None]):
 
     def __init__(self, dialect: Dialect, verified: bool | None) -> None:
         super().__init__()
-        self._dialect = dialect
+        self._read = dialect.read
+        self._source = f"forwarded.{dialect.name}"
         self._verified = verified
 
     def __missing__(self, key: bytes | tuple[bytes, bytes]) -> PeerCertificate | None:
         value, chain = (key, b"") if isinstance(key, bytes) else key
-        found = self._dialect.read(value)
-        if found is None:
+        found = self._read(value)
+        if isinstance(found, tuple):
+            ders = found + byte_sequence.read_list(chain) if chain else found
+            certificate = PeerCertificate(thumbprint_of_der(ders[0]), ders, self._source, self._verified)
+        elif found is None:
             return None
-        if chain and isinstance(found, tuple):
-            found += byte_sequence.read_list(chain)
-        ders = found if isinstance(found, tuple) else ()
-        thumbprint = thumbprint_of_der(found[0]) if isinstance(found, tuple) else found
-        certificate = PeerCertificate(thumbprint, ders, f"forwarded.{self._dialect.name}", self._verified)
+        else:
+            certificate = PeerCertificate(found, (), self._source, self._verified)
         if len(value) + len(chain) <= _MAX_REMEMBERED_BYTES:
             if len(self) >= _REMEMBERED:
                 self.clear()
