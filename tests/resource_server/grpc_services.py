@@ -39,6 +39,8 @@ class Service:
         self.read = []  # every message that was deserialized
 
     def deserialize(self, message):
+        if message == b"broken":
+            raise ValueError("cannot be deserialized")
         self.read.append(message)
         return message
 
@@ -200,7 +202,7 @@ def serving(service, verifier, credentials, *, before=(), after=(), threads=8, *
         yield port
     finally:
         service.released.set()
-        server.stop(0).wait(DEADLINE_SECONDS)
+        assert server.stop(0).wait(DEADLINE_SECONDS)
         pool.shutdown()
 
 

@@ -236,6 +236,17 @@ def test_a_call_without_its_request(serve, connect, tokenbind_client, tokenbind_
         assert "exactly one request" in caught.value.details()
 
 
+def test_a_request_that_cannot_be_deserialized(
+    colour, serve, connect, tokenbind_client, tokenbind_token, tokenbind_stranger
+):
+    """As grpcio answers it, for those who may know; and the server can be stopped."""
+    port = serve()
+    answer = call(connect(port, tokenbind_client), "WhoAmI", b"broken", token=tokenbind_token)
+    assert (grpc.StatusCode.INTERNAL if colour == "sync" else grpc.StatusCode.UNKNOWN) is answer.code
+    assert "deserialize" in answer.details or "deserializing" in answer.details
+    assert UNAUTHENTICATED is call(connect(port, tokenbind_stranger), "WhoAmI", b"broken", token=tokenbind_token).code
+
+
 @pytest.mark.parametrize(
     ("metadata", "code", "reason"),
     [

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import aclosing, contextmanager
 from functools import partial
 from inspect import isasyncgenfunction, iscoroutinefunction
+import logging
 from threading import Event, Thread
 from typing import Any, Unpack
 
@@ -32,20 +33,22 @@ from .views import VIEW_ERRORS, refuse
 
 __all__ = ["AsyncBoundTokenInterceptor", "BoundTokenInterceptor", "bound_token"]
 
+_log = logging.getLogger("tokenbind")
+
 _REQUEST_ERRORS = (InvalidRequest, InvalidToken, InsufficientScope, Unavailable)
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
     403: grpc.StatusCode.PERMISSION_DENIED,
 }
-_NOT_FOUND = (grpc.StatusCode.UNIMPLEMENTED, "Method not found!")  # as grpcio says it
+_NOT_FOUND = (grpc.StatusCode.UNIMPLEMENTED, "Method not found!")  # as grpcio says it, each
+_NOT_DESERIALIZED = (grpc.StatusCode.INTERNAL, "Exception deserializing request!")
 _NO_REQUEST = (grpc.StatusCode.UNIMPLEMENTED, "The method requires exactly one request message.")
 
-aio: Any = grpc.aio  # whose own types are incomplete
-
+_aio: Any = grpc.aio  # whose types do not have all of it
 
 grpc.ServicerContext.register(Call)
-aio.ServicerContext.register(Call)
+grpc.aio.ServicerContext.register(Call)
 
 
 class _Interceptor:
@@ -94,7 +97,7 @@ class BoundTokenInterceptor(_Interceptor, grpc.ServerInterceptor):  # type: igno
         behavior, method = _behavior(handler), handler_call_details.method
 
         def run(requests: Iterator[Any], call: Any) -> Any:
-            return behavior(requests if handler.request_streaming else _only(requests, call), call)
+            return behavior(requests if handler.request_streaming else _only(requests, call, handler), call)
 
         def unary(requests: Iterator[Any], context: Any) -> Any:
             with self._guarded(context, method, handler) as call:
@@ -141,7 +144,7 @@ class BoundTokenInterceptor(_Interceptor, grpc.ServerInterceptor):  # type: igno
             Thread(target=watch, name="tokenbind-stream", daemon=True).start()
 
 
-class AsyncBoundTokenInterceptor(_Interceptor, aio.ServerInterceptor):  # type: ignore[misc]
+class AsyncBoundTokenInterceptor(_Interceptor, grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """For ``grpc.aio.server(interceptors=[AsyncBoundTokenInterceptor(verifier)])``; as `BoundTokenInterceptor`.
 
     The servicer's methods must be coroutines or asynchronous generators; grpcio takes others for a time, this does not.
@@ -222,7 +225,7 @@ async def _run(handler: Any, requests: Any, call: Any, watch: Watch | None) -> A
 
     async def run() -> None:
         nonlocal response
-        request = requests if handler.request_streaming else await _only_async(call)
+        request = requests if handler.request_streaming else await _only_async(call, handler)
         if iscoroutinefunction(behavior):
             response = await behavior(request, call)
         elif isasyncgenfunction(behavior):
@@ -241,20 +244,29 @@ def _behavior(handler: Any) -> Any:
 
 
 def _taking_a_stream(handler: Any, behavior: Any) -> Any:
-    """*handler* with another behavior, and with its requests as a stream."""
+    """*handler* with another behavior, and with its requests as a stream; a single one as it came."""
     make = grpc.stream_stream_rpc_method_handler if handler.response_streaming else grpc.stream_unary_rpc_method_handler
-    return make(behavior, handler.request_deserializer, handler.response_serializer)
+    deserializer = handler.request_deserializer if handler.request_streaming else None
+    return make(behavior, deserializer, handler.response_serializer)
 
 
-def _only(requests: Iterator[Any], context: Any) -> Any:
+def _only(requests: Iterator[Any], context: Any, handler: Any) -> Any:
     for request in requests:
-        return request
+        try:
+            return _deserialized(request, handler)
+        except Exception:  # noqa: BLE001 - of any library
+            _log.exception("a request cannot be deserialized")
+            return context.abort(*_NOT_DESERIALIZED)
     return context.abort(*_NO_REQUEST)
 
 
-async def _only_async(context: Any) -> Any:
+async def _only_async(context: Any, handler: Any) -> Any:
     request = await context.read()
-    return request if request is not aio.EOF else await context.abort(*_NO_REQUEST)
+    return await context.abort(*_NO_REQUEST) if request is _aio.EOF else _deserialized(request, handler)
+
+
+def _deserialized(request: bytes, handler: Any) -> Any:
+    return request if handler.request_deserializer is None else handler.request_deserializer(request)
 
 
 def _not_found(_requests: Any, context: Any) -> Any:

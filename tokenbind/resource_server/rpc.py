@@ -31,7 +31,7 @@ class Call:
     """
 
     def __init__(self, context: Any, token: BoundToken | None) -> None:
-        self.tokenbind = {_KEY: token}
+        self.tokenbind: dict[str, BoundToken | None] = {_KEY: token}
         self._context = context
 
     def __getattr__(self, name: str) -> Any:
