@@ -81,8 +81,9 @@ def publish(results: list[Result]) -> None:
     """Write the results into the page."""
     lines = [COLUMNS, ("---",) * len(COLUMNS), *(result.setup.cells(result.version) for result in results)]
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    programs = (f"Python {platform.python_version()}", f"uvicorn {version('uvicorn')}")
-    ran = fill(f"Ran with {', '.join(programs)}; clients with {' '.join(ssl.OPENSSL_VERSION.split()[:2])}.", 120)
+    programs = [f"Python {platform.python_version()}", " ".join(ssl.OPENSSL_VERSION.split()[:2])]
+    programs += [f"{name} {version(name)}" for name in ("uvicorn", "httptools")]
+    ran = fill(f"Ran with {', '.join(programs)}.", 120)
     before, _, rest = PAGE.read_text().partition(_BEGIN)
     after = rest.partition(_END)[2]
     PAGE.write_text(f"{before}{_BEGIN}\n{text}\n\n{ran}\n\n{_END}{after}")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 __all__ = ["COLUMNS", "Change", "Proxy", "Reach", "Setup"]
 
 #: Of the table; a setup knows its cells in all but ``version``.
-COLUMNS = ("proxy", "version", "client certificates", "service reached over", "trusted by", "no certificate")
+COLUMNS = ("proxy", "version", "client certificates", "service reached over", "trusted by", "outcome")
 
 
 class Change(NamedTuple):
@@ -80,8 +80,8 @@ class Setup(NamedTuple):
         certificates: ``optional``, ``required``, or ``any`` (optional, and of any issuer).
         more: Further changes.
         variant: Tells it from others, if nothing else does.
-        kind: ``usual``; or one of few checks: ``forgetful``, with a second virtual host, or ``open``, whose operator
-            was careless: these show that the attacks are real.
+        kind: ``usual``; or one of few checks, such as ``open``, whose operator was careless: these show that the
+            attacks are real.
     """
 
     proxy: Proxy
@@ -111,10 +111,27 @@ class Setup(NamedTuple):
         certificates = {"any": "optional, of any issuer"}.get(self.certificates, self.certificates)
         if self.variant:
             certificates += f"; {self.variant}"
-        refused = "refused by TLS" if self.proxy.without is None else f"{self.proxy.without} by the proxy"
-        without = refused if self.certificates == "required" else "401"
-        return (self.proxy.name, version, certificates, self.reach.over, self.reach.trusted, without)
+        return (self.proxy.name, version, certificates, self.reach.over, self.reach.trusted, self._outcome)
 
+    @property
+    def _outcome(self) -> str:
+        if self.kind in _OUTCOMES:
+            return _OUTCOMES[self.kind]
+        if self.certificates != "required":
+            return "without one: 401"
+        return "without one: " + (
+            "refused by TLS" if self.proxy.without is None else f"{self.proxy.without}, of the proxy"
+        )
+
+
+_OUTCOMES = {
+    "open": "an attacker gets in: 200",
+    "forgetful": "for the other host: 400",
+    "forgetful everywhere": "for the other host: 400",
+    "early data": "a request in early data: 425",
+    "details": "names that could be misread: 400",
+    "no room": "a long request: 500, of the proxy",
+}
 
 _MTLS = (
     *("--ssl-keyfile", "server.key", "--ssl-certfile", "server.pem"),

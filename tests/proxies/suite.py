@@ -32,6 +32,12 @@ class Suite(Attacks):
             with self._connect(client) as connection:
                 self._accepted(connection.ask(self._token(client), body=_BODY), client, len(_BODY))
 
+    def no_room_for_the_header(self) -> None:
+        """A header of more than a kilobyte beside a request that fills the buffer."""
+        with self._connect(self.certificates.rsa_4096) as connection:
+            answer = connection.ask(self._token(self.certificates.rsa_4096), body=_BODY)
+            assert (answer.status, answer.reference) == (500, ""), answer
+
     def wrong_certificates(self) -> None:
         """Every kind with a stolen token."""
         certificates = self.certificates
@@ -148,6 +154,7 @@ _OF_KIND = {
         Suite.forged_headers,
     ),
     "early data": (Suite.early_data_switched_on, Suite.right_certificates),
+    "no room": (Suite.no_room_for_the_header,),
     "forgetful": (Suite.another_host, Suite.another_host_in_the_handshake),
     "forgetful everywhere": (Suite.another_host,),
     "open": (Suite.fooled, Suite.the_users_own_check),

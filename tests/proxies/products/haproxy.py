@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from products.common import SECRET, Change, Proxy, reaches, usual_setups
+from products.common import SECRET, Change, Proxy, Setup, reaches, usual_setups
 
 
 __all__ = ["SETUPS"]
@@ -47,4 +47,12 @@ _haproxy = Proxy(
     ),
 )
 
-SETUPS = usual_setups(_haproxy)
+_NO_ROOM = (
+    Change(_FILE, "    tune.bufsize 65536\n", ""),
+    Change(_FILE, "    tune.maxrewrite 16384\n", ""),
+)
+
+SETUPS = (
+    *usual_setups(_haproxy),
+    Setup(_haproxy, "socket", more=_NO_ROOM, variant="with the default buffers", kind="no room"),
+)
