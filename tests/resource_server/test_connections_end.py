@@ -145,6 +145,22 @@ def test_an_idle_websocket_is_closed(end, guard, serve, tokenbind_monitor, caplo
     assert f"(reference {tokenbind_monitor.refused[-1].reference})" in caplog.text
 
 
+def test_what_the_client_sends_after_its_token_goes_nowhere(end, guard, serve, tokenbind_monitor):
+    """hypercorn and others hand on what comes after the close frame; the application must not obey it."""
+    act, _, code = end
+    heard = []
+
+    async def obeying(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await told(tokenbind_monitor)
+        heard.append(await receive())
+
+    late = {"type": "websocket.receive", "text": "delete it all"}
+    serve(guard(obeying), WEBSOCKET, [*CONNECT, late], after=("websocket.accept", act))
+    assert [{"type": "websocket.disconnect", "code": code}] == heard
+
+
 @pytest.mark.parametrize("extensions", [{}, ANSWER], ids=["close", "answer"])
 def test_one_that_was_not_accepted_in_time_is_refused(extensions, guard, serve, revocation, tokenbind_client):
     """A handshake that lasts longer than the token gets no websocket, and an answer where the server can give one."""

@@ -26,12 +26,16 @@ class Websocket:
         self._receive, self._send = receive, send
         self._can_answer = "websocket.http.response" in (scope.get("extensions") or {})
         self._accepted = self._closed = self.refused = False
+        self._code = _POLICY_VIOLATION
 
     async def receive(self) -> MutableMapping[str, Any]:
         """The next message for the application."""
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             self._closed = True
+        elif self.refused:
+            # Servers hand on what came before, and what a client sends that never answers the close frame.
+            return {"type": "websocket.disconnect", "code": self._code}
         return message
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
@@ -52,6 +56,7 @@ class Websocket:
     async def refuse(self, refusal: Refusal) -> None:
         """Answer the handshake with *refusal*, as far as the server can; close what was accepted (RFC 6455 §7.4.1)."""
         self.refused = True
+        self._code = _TRY_AGAIN_LATER if refusal.status == 503 else _POLICY_VIOLATION
         if self._closed:
             return
         self._closed = True
@@ -59,6 +64,5 @@ class Websocket:
             for message in as_asgi(refusal, "websocket.http.response"):
                 await self._send(message)
             return
-        code = _TRY_AGAIN_LATER if refusal.status == 503 else _POLICY_VIOLATION
         with suppress(OSError):  # the client has gone
-            await self._send({"type": "websocket.close", "code": code})
+            await self._send({"type": "websocket.close", "code": self._code})
