@@ -40,14 +40,14 @@ async def watched(run: Callable[[], Awaitable[None]], watch: Watch) -> None:
 
         await watched_in_trio(run, watch)
         return
-    watching = asyncio.ensure_future(watch(asyncio.sleep))
+    watching, scope = asyncio.ensure_future(watch(asyncio.sleep)), asyncio.timeout(None)
 
     def stop(_: object) -> None:
         if not watching.cancelled() and watching.exception() is not None:
             scope.reschedule(0)
 
     try:
-        async with asyncio.timeout(None) as scope:
+        async with scope:
             watching.add_done_callback(stop)
             try:
                 await run()
