@@ -24,6 +24,7 @@ from .forwarding import (
     presets_of,
     value_of,
 )
+from .test_every_source import ders
 
 
 CERTIFICATES = {path.stem: ssl.PEM_cert_to_DER_cert(path.read_text()) for path in CAPTURES.glob("certs/*.pem")}
@@ -311,7 +312,10 @@ def test_rfc9440_chain_refused():
     malformed(source, (b"Client-Cert", leaf), (b"Client_Cert-Chain", leaf))
     for chain in (b",", leaf + b",", leaf + b";a=1", b"(" + leaf + b")", b",".join([leaf] * 10), b"A" * 70_000):
         malformed(source, (b"Client-Cert", leaf), (b"Client-Cert-Chain", chain))
-    # RFC 8941 §4.2: an empty field is an empty list.
+    for chain in ([b""], [b"", b""]):  # RFC 8941 §4.2: an empty field is an empty list
+        fields = [(b"Client-Cert-Chain", line) for line in chain]
+        assert (DER,) == source.unsafe_parse([(b"Client-Cert", leaf), *fields]).chain
+        assert None is source.unsafe_parse(fields)
     without = forwarded.rfc9440(trusted_proxy=ANYONE, chain_header=None)
     assert DER == without.unsafe_parse([(b"Client-Cert", leaf), (b"Client-Cert-Chain", b"anything")]).der
 
@@ -442,6 +446,17 @@ def test_total(fields, value):
             with pytest.raises(InvalidRequest) as refusal:
                 source.unsafe_parse([*fields, *more])
             assert Reason.CERTIFICATE_MALFORMED == refusal.value.reason
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(256, 2000).flatmap(ders))
+@example(b"\x30\x81\xff\x30" + bytes(254))
+def test_every_preset_gives_the_same_certificate(der):
+    """The same bytes have one thumbprint and come out as they went in, whichever proxy has forwarded them."""
+    for form, name in WAYS:
+        certificate = preset(name).unsafe_parse([(header_of(name), value_of(form, der))])
+        assert thumbprint(der) == certificate.thumbprint
+        assert form == "hex" or der == certificate.der
 
 
 def test_memory_is_bounded():

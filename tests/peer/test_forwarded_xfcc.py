@@ -3,7 +3,7 @@
 from hashlib import sha256
 import ssl
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 import pytest
 
 from tokenbind import InvalidRequest, Reason, thumbprint
@@ -132,6 +132,7 @@ NAME = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=9
 PART = st.sampled_from([b",", b";", b'"', b"Hash=", b"Cert=", hash_of(VICTIM), quoted(b"Cert", VICTIM)])
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(PART, NAME), max_size=5).map(b"".join), st.sampled_from([b"URI=", b"DNS="]))
 def test_no_name_makes_another_certificate_of_it(name, key):
     """Whatever stands in the names: it is the certificate that Envoy has seen, or it is refused."""

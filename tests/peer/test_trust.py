@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 import pytest
 
 from tokenbind import ConfigurationError, InvalidRequest, PeerCertificate, Reason, Unavailable
@@ -636,6 +636,7 @@ def test_remedies(field):
 JUNK = st.one_of(st.none(), st.text(max_size=5), st.binary(max_size=5), st.integers(), st.tuples(st.text(max_size=9)))
 
 
+@settings(deadline=None)
 @given(JUNK, JUNK, st.one_of(JUNK, st.lists(JUNK, max_size=2).map(tuple)))
 def test_total(own, name, peer):
     """Whatever a server tells, it is a certificate, none, or a refusal."""

@@ -147,7 +147,7 @@ class ForwardedSource:
     def _read(self, fields: Fields) -> PeerCertificate | None:
         dialect = self._dialect
         values = fields.get(dialect.header)
-        chain = fields.get(dialect.chain_header) if dialect.chain_header else None
+        chain = _joined(dialect.chain_header, fields) if dialect.chain_header else b""
         if values is None:
             if chain:
                 raise malformed("there is a chain without the client's certificate (RFC 9440 §2.3)")
@@ -156,7 +156,7 @@ class ForwardedSource:
         if not chain and value in dialect.absent:
             return None
         verified = self._verified(fields) if dialect.verify_header else dialect.chain_verified
-        return self._by_value[verified][(value, _joined(dialect.chain_header or b"", chain)) if chain else value]
+        return self._by_value[verified][(value, chain) if chain else value]
 
     def _verified(self, fields: Fields) -> bool:
         name = self._dialect.verify_header or b""
@@ -179,12 +179,12 @@ def _only(name: bytes, values: list[bytes | None]) -> bytes:
     return value
 
 
-def _joined(name: bytes, values: list[bytes | None]) -> bytes:
-    """The value of a header that is a list, over however many lines (RFC 9110 §5.3)."""
-    lines = [value for value in values if value is not None]
-    if len(lines) != len(values):
+def _joined(name: bytes, fields: Fields) -> bytes:
+    """The value of a header that is a list, over however many lines (RFC 9110 §5.3); empty if there is none."""
+    lines = [line for line in fields.get(name, ()) if line is not None]
+    if len(lines) != len(fields.get(name, ())):
         raise malformed(f"there is a header that looks like {name.decode()}")
-    return _only(name, [b",".join(lines)])
+    return _only(name, [b",".join(line for line in lines if line)])
 
 
 class _Remembered(dict[bytes | tuple[bytes, bytes], PeerCertificate | None]):
