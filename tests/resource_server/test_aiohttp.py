@@ -349,7 +349,12 @@ EXEMPT = {("GET", "/health"), ("GET", "/a/b"), ("WEBSOCKET", "/news"), ("GET", "
         ("GET", "/a%2Fb", {}, False),  # the handler of /{name} would get it
         ("GET", "/Health", {}, False),
         ("GET", "/health", UPGRADE, False),
+        ("GET", "/news", UPGRADE | {"Sec-WebSocket-Protocol": "a, b"}, True),
         ("GET", "/news", {}, False),
+        ("GET", "/news", {"Upgrade": "websocket"}, False),  # a handler of both would answer as to any request
+        ("GET", "/news", UPGRADE | {"Sec-WebSocket-Version": "1"}, False),
+        ("GET", "/news", UPGRADE | {"Sec-WebSocket-Key": "ü"}, False),
+        ("GET", "/health", {"Upgrade": "websocket"}, False),
         ("POST", "/news", UPGRADE, False),
     ],
 )

@@ -13,7 +13,7 @@ from ..errors import ConfigurationError, InsufficientScope, InvalidRequest, Inva
 from ..peer import PeerSource
 from ..tokens import BoundToken, Verifier
 from .challenge import Refusal, cache_control_to_add
-from .guard import GuardOptions, ResourceServer
+from .guard import WEBSOCKET, GuardOptions, ResourceServer
 from .lifetime import Sleep, end_of_token, watched
 from .views import VIEW_ERRORS, refuse, token_in
 
@@ -212,7 +212,7 @@ class _Guarded:
 def _presented(guard: ResourceServer, request: web.Request) -> tuple[bytes, PeerCertificate | None] | None:
     """What `ResourceServer.prepare` makes of a request."""
     return guard.prepare(
-        None if request.method == "GET" and _is_handshake(request) else request.method,
+        _method(request),
         "",
         request.rel_url.path_safe,  # what routes are compared with; `path` would make one of /a%2Fb and /a/b
         request.rel_url.raw_query_string.encode("utf-8", "surrogateescape"),
@@ -224,6 +224,21 @@ def _presented(guard: ResourceServer, request: web.Request) -> tuple[bytes, Peer
         ),
         request,
     )
+
+
+def _method(request: web.Request) -> str | None:
+    """As the guard takes it: None for a websocket handshake, and what is never exempt for the attempt at one.
+
+    Half a handshake must not pass for one: the handler would find that it is none, and answer with something else.
+    """
+    if request.method != "GET" or not _is_handshake(request):
+        return request.method
+    offered = [protocol.strip() for protocol in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    try:
+        complete = web.WebSocketResponse(protocols=offered).can_prepare(request).ok
+    except ValueError:  # of a key that is no text
+        complete = False
+    return None if complete else WEBSOCKET
 
 
 def _is_handshake(request: web.Request) -> bool:
