@@ -24,7 +24,7 @@ class TrustedSecret:
     thumbprints: frozenset[str] = frozenset()
 
     def __init__(self, name: str, file: Path) -> None:
-        self.secret_header = header_name(name, "name")
+        self.secret_header: bytes = header_name(name, "name")
         self._file = file
         try:
             self._stamp: tuple[int, ...] | None = _stamp(file)

@@ -25,7 +25,8 @@ class Websocket:
     ) -> None:
         self._receive, self._send = receive, send
         self._can_answer = "websocket.http.response" in (scope.get("extensions") or {})
-        self._accepted = self._closed = self.refused = False
+        self.refused: bool = False
+        self._accepted = self._closed = False
         self._code = _POLICY_VIOLATION
 
     async def receive(self) -> MutableMapping[str, Any]:

@@ -5,20 +5,19 @@ a2wsgi's bridges, and uvicorn's ``--interface wsgi``, which is a2wsgi's, need no
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
+
+from asgiref import wsgi
 
 
 __all__ = ["WsgiToAsgi"]
 
-wsgi: Any = import_module("asgiref.wsgi")
 
-
-class WsgiToAsgi(wsgi.WsgiToAsgi):  # type: ignore[misc]
+class WsgiToAsgi(wsgi.WsgiToAsgi):
     """asgiref's, with the same arguments; the environ has the scope under ``asgi.scope``, for `TLSConnection`."""
 
     def __init__(self, wsgi_application: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(wsgi_application, *args, **kwargs)
+        super().__init__(wsgi_application, *args, **kwargs)  # type: ignore[no-untyped-call]
         self._arguments = args, kwargs
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -29,4 +28,5 @@ class WsgiToAsgi(wsgi.WsgiToAsgi):  # type: ignore[misc]
             environ["asgi.scope"] = scope
             return self.wsgi_application(environ, start_response)
 
-        await wsgi.WsgiToAsgi(application, *args, **kwargs)(scope, receive, send)
+        bridge = wsgi.WsgiToAsgi(application, *args, **kwargs)  # type: ignore[no-untyped-call]
+        await bridge(scope, receive, send)

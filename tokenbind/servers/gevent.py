@@ -7,13 +7,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
+
+from gevent import pywsgi  # type: ignore[import-untyped]
 
 
 __all__ = ["WSGIHandler"]
-
-pywsgi: Any = import_module("gevent.pywsgi")
 
 
 class WSGIHandler(pywsgi.WSGIHandler):  # type: ignore[misc]
