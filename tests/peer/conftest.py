@@ -7,6 +7,8 @@ import ssl
 
 import pytest
 
+from .forwarding import HEADER, value_of
+
 
 class Connections:
     """Makes connections between a server of the kit's CA and its clients; closes their sockets when the test ends."""
@@ -65,3 +67,23 @@ def connections(tokenbind_kit):
     """See `Connections`."""
     with ExitStack() as stack:
         yield Connections(tokenbind_kit, stack)
+
+
+@pytest.fixture
+def client(tokenbind_kit):
+    """The client whose certificate the proxy forwards."""
+    return tokenbind_kit.client()
+
+
+@pytest.fixture
+def field(client):
+    """The header of the client's certificate, as the proxy sends it."""
+    return HEADER.lower().encode(), value_of("percent", client.peer.der)
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """The file that the proxy's secret is in."""
+    file = tmp_path / "secret"
+    file.write_text("a" * 32 + "\n")
+    return file

@@ -8,10 +8,15 @@ from pathlib import Path
 import ssl
 from urllib.parse import quote
 
+import pytest
+
+from tokenbind import InvalidRequest, Reason
 from tokenbind.peer import Trust, forwarded
 
 
 CAPTURES = Path(__file__).parents[1] / "vectors" / "proxy-captures"
+CERTIFICATES = {path.stem: ssl.PEM_cert_to_DER_cert(path.read_text()) for path in CAPTURES.glob("certs/*.pem")}
+DER = CERTIFICATES["client-ec"]
 INDEX = json.loads((CAPTURES / "index.json").read_text())
 ANYONE = Trust.unsafe_anyone()
 HOSTS = ["api.example"]
@@ -114,3 +119,11 @@ WAYS = [(form, name) for form, (_, names) in FORMS.items() for name in names]
 def value_of(form, der):
     """The header's value for a certificate."""
     return FORMS[form][0](der).encode()
+
+
+def malformed(source, *fields):
+    """The error that *source* refuses *fields* with."""
+    with pytest.raises(InvalidRequest) as refusal:
+        source.unsafe_parse(list(fields))
+    assert Reason.CERTIFICATE_MALFORMED == refusal.value.reason
+    return str(refusal.value)

@@ -123,7 +123,8 @@ def envoy(*, trusted_proxy: Trust, hops: int = 1, hosts: _Hosts = None) -> Forwa
 def traefik(*, trusted_proxy: Trust, hosts: _Hosts = None) -> ForwardedSource:
     """Traefik with the middleware ``passTLSClientCert: {pem: true}``: ``X-Forwarded-Tls-Client-Cert``, the whole chain.
 
-    Do not set ``forwardedHeaders.insecure``: Traefik never clears what a client without a certificate sends, then.
+    Do not set ``forwardedHeaders.insecure``: Traefik never clears what a client without a certificate sends, then. For
+    WSGI, take a server that drops names with underscores: to any other, ``X_Forwarded_Tls_Client_Cert`` is the same.
     """
     return _source("traefik", "X-Forwarded-Tls-Client-Cert", base64_der.read_list, trusted_proxy, hosts)
 
