@@ -1,12 +1,13 @@
 """Connections end with their token: websockets always, responses by choice; under asyncio and trio."""
 
+from contextlib import suppress
 import json
 
 import anyio
 from anyio.lowlevel import checkpoint
 import pytest
 
-from tokenbind import KeySet, Reason, TokenVerifier, Unavailable
+from tokenbind import InvalidToken, KeySet, Reason, TokenVerifier, Unavailable
 from tokenbind.resource_server.asgi import BoundTokenMiddleware
 from tokenbind.resource_server.lifetime import watched
 from tokenbind.revocation import MemoryRevocation
@@ -271,6 +272,30 @@ def test_any_other_response_is_cut_off(end, guard, serve):
     with pytest.raises(Exception) as caught:  # noqa: PT011 - InvalidToken or Unavailable
         serve(guard(stream(START, MORE), end_responses=True), HTTP, after=("http.response.body", act))
     assert reason is caught.value.reason
+
+
+@pytest.mark.parametrize("begun", [EVENTS, START, None], ids=["events", "other", "not begun"])
+@pytest.mark.parametrize("returns", [True, False])
+def test_what_is_sent_after_the_token_goes_nowhere(returns, begun, guard, serve, revocation, tokenbind_client):
+    """An application that does not let itself be cancelled, or a task that it leaves behind, has nobody to speak to."""
+
+    async def stubborn(scope, receive, send):
+        if begun:
+            await send(begun)
+        revocation.revoke_certificate(tokenbind_client.thumbprint)
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True), suppress(OSError if returns else ()):
+                await send(MORE if begun else START)
+
+    app = guard(stubborn, end_responses=True)
+    if begun is START:
+        with pytest.raises(InvalidToken):
+            serve(app, HTTP)
+        return
+    start, body = serve(app, HTTP)
+    assert (200, b"") == (start["status"], body["body"]) if begun else start["status"] == 401
 
 
 def test_a_response_that_has_not_begun_is_refused(guard, serve, revocation, tokenbind_client, tokenbind_monitor):

@@ -127,29 +127,41 @@ class BoundTokenMiddleware(Guarded[App]):
     ) -> None:
         started: dict[bytes, bytes] | None = None
         complete = False
+        ended: InvalidToken | Unavailable | None = None
 
         async def send_and_note(message: MutableMapping[str, Any]) -> None:
             nonlocal started, complete
+            if ended is not None:  # it was cancelled, and goes on; or left a task behind, as Django does
+                raise OSError("the response was ended, because its token does not stand any more")
             if message["type"] == "http.response.start":
                 started = {name.lower(): value for name, value in message.get("headers", ())}
             await send(message)
             complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         async def watch(sleep: Sleep) -> None:
+            nonlocal ended
             error = await end_of_token(self.guard.verifier, token, peer, sleep)
             if not complete:
-                raise _Ended(error)
+                ended = error
+                raise _Ended
 
         try:
             await watched(lambda: self._call_http(scope, receive, send_and_note, token), watch)
-        except _Ended as ended:
-            refusal = self.guard.refusal(ended.error)
-            if started is None:
-                await _answer(refusal, send)
-            elif started.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
-                await send({"type": "http.response.body", "body": b""})
-            else:
-                raise ended.error from None  # the server cuts it off, so that it does not pass for complete
+        except (_Ended, OSError):
+            if ended is None:
+                raise
+        if ended is not None and not complete:
+            await self._end(ended, started, send)
+
+    async def _end(self, error: InvalidToken | Unavailable, started: dict[bytes, bytes] | None, send: Send) -> None:
+        """End a response that has begun with the headers *started*, or not begun."""
+        refusal = self.guard.refusal(error)
+        if started is None:
+            await _answer(refusal, send)
+        elif started.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            raise error  # the server cuts it off, so that it does not pass for complete
 
     async def _call_websocket(
         self, scope: Scope, receive: Receive, send: Send, token: BoundToken, peer: PeerCertificate | None
@@ -171,9 +183,6 @@ class BoundTokenMiddleware(Guarded[App]):
 
 class _Ended(Exception):
     """Unwinds an application whose token does not stand any more."""
-
-    def __init__(self, error: InvalidToken | Unavailable) -> None:
-        self.error = error
 
 
 def _presented(guard: ResourceServer, scope: Scope) -> tuple[bytes, PeerCertificate | None] | None:
