@@ -361,6 +361,26 @@ def test_cancelled_from_without(backend):
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("error", [None, ValueError("its own"), TimeoutError("its own")])
+def test_the_error_of_the_watch_goes_before_all_others(error, backend):
+    """Whatever comes of being cancelled: an error, or nothing."""
+
+    async def watch(sleep):
+        await sleep(0)
+        raise ZeroDivisionError
+
+    async def stubborn():
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            if error is not None:
+                raise error from None
+
+    with pytest.raises(ZeroDivisionError):
+        anyio.run(watched, stubborn, watch, backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_timeout_of_the_application_is_its_own(backend):
     """It does not pass for the end of a token."""
 

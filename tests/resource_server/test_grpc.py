@@ -1,6 +1,7 @@
 """grpcio behind the guard: its own servers, synchronous and asynchronous, and its client, over real mutual TLS."""
 
-from contextlib import ExitStack
+import asyncio
+from contextlib import ExitStack, suppress
 from threading import Event, Thread, enumerate as enumerate_threads
 from unittest.mock import Mock
 
@@ -650,6 +651,42 @@ def test_a_revocation_list_that_breaks_ends_the_stream(
     assert (grpc.StatusCode.CANCELLED if colour == "sync" else grpc.StatusCode.UNKNOWN) is idle.wait().code
     until(lambda: service.events)
     assert ["over"] == service.events
+
+
+class Stubborn(AsyncService):
+    """Goes on when it is cancelled, with what it still can do."""
+
+    def __init__(self, form):
+        super().__init__()
+        self._form = form
+
+    async def IdleChat(self, requests, context):  # noqa: N802
+        await context.write(b"first")
+        with suppress(asyncio.CancelledError):
+            await self._wait_async()
+        with suppress(OSError):
+            await {
+                "write": lambda: context.write(b"a secret"),
+                "metadata": lambda: context.send_initial_metadata([("a", "secret")]),
+                "read": context.read,
+                "return": lambda: asyncio.sleep(0),
+            }[self._form]()
+            self.events.append("went on")
+
+
+@pytest.mark.parametrize("form", ["write", "metadata", "read", "return"])
+def test_a_servicer_that_does_not_let_itself_be_cancelled(
+    form, verifier, credentials, connect, revocation, tokenbind_client, tokenbind_token, tokenbind_monitor
+):
+    """It has nobody to speak to; and the client is told why, whatever the servicer returns."""
+    service = Stubborn(form)
+    with serving_async(service, verifier, credentials(), end_streams=True) as port:
+        idle = Idle(connect(port, tokenbind_client), "IdleChat", tokenbind_token)
+        until(lambda: tokenbind_monitor.accepted)
+        revocation.revoke_certificate(tokenbind_client.thumbprint)
+        answer = idle.wait()
+    assert (UNAUTHENTICATED, []) == (answer.code, answer.messages)
+    assert ["over", *(["went on"] if form == "return" else [])] == service.events
 
 
 def test_a_call_that_is_over_before_it_is_watched(verifier, tokenbind_kit, tokenbind_client, tokenbind_token):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import suppress
 from typing import Any, Unpack
 
 from ..binding import PeerCertificate
@@ -145,11 +146,8 @@ class BoundTokenMiddleware(Guarded[App]):
                 ended = error
                 raise _Ended
 
-        try:
+        with suppress(_Ended):
             await watched(lambda: self._call_http(scope, receive, send_and_note, token), watch)
-        except (_Ended, OSError):
-            if ended is None:
-                raise
         if ended is not None and not complete:
             await self._end(ended, started, send)
 

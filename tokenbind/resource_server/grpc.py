@@ -8,8 +8,7 @@ sent as early data, is ``UNAVAILABLE``.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import aclosing, contextmanager
 from functools import partial
 from inspect import isasyncgenfunction, iscoroutinefunction
@@ -26,8 +25,8 @@ from ..peer import PeerSource
 from ..tokens import BoundToken, Verifier
 from .challenge import Refusal
 from .guard import GuardOptions, ResourceServer
-from .lifetime import Sleep, Watch, end_of_token, watched
-from .rpc import Call, bound_token, challenge, details, presented
+from .lifetime import end_of_token, watched
+from .rpc import Call, Ended, WatchedCall, bound_token, challenge, details, presented
 from .views import VIEW_ERRORS, refuse
 
 
@@ -159,20 +158,20 @@ class AsyncBoundTokenInterceptor(_Interceptor, grpc.aio.ServerInterceptor):  # t
         guard, method = self.guard, handler_call_details.method
 
         async def guarded(requests: Any, context: Any) -> Any:
-            token = watch = None
+            token = end = None
             try:
                 found = presented(guard, context, method)
                 if found is not None:
                     token = guard.finish(await guard.verifier.verify_async(*found))
                     if self._ends(handler):
-                        watch = partial(self._watch, token, found[1])
+                        end = partial(end_of_token, guard.verifier, token, found[1])
             except _REQUEST_ERRORS as error:
                 refusal = guard.refusal(error)
             else:
-                call = Call(context, token) if watch is None else _WatchedCall(context, token)
+                call = Call(context, token) if end is None else WatchedCall(context, token, end)
                 try:
-                    return await _run(handler, requests, call, watch)
-                except _Ended as ended:
+                    return await _run(handler, requests, call)
+                except Ended as ended:
                     refusal = guard.refusal(ended.error)
                     await call.settled()
                 except VIEW_ERRORS as error:
@@ -181,46 +180,8 @@ class AsyncBoundTokenInterceptor(_Interceptor, grpc.aio.ServerInterceptor):  # t
 
         return _taking_a_stream(handler, guarded)
 
-    async def _watch(self, token: BoundToken, peer: PeerCertificate | None, sleep: Sleep) -> None:
-        raise _Ended(await end_of_token(self.guard.verifier, token, peer, sleep))
 
-
-class _WatchedCall(Call):
-    """One that can be cancelled at any moment.
-
-    If the first thing that a call sends is cancelled, grpcio does not know that the initial metadata is on its way. It
-    would send it again with the status, which fails, and the client would wait for ever.
-    """
-
-    _first: asyncio.Future[None] | None = None
-
-    async def write(self, message: Any) -> None:
-        await self._send(self._context.write(message))
-
-    async def send_initial_metadata(self, metadata: Any) -> None:
-        await self._send(self._context.send_initial_metadata(metadata))
-
-    async def settled(self) -> None:
-        """Until a status can be sent."""
-        if self._first is not None:
-            await asyncio.wait([self._first])
-
-    async def _send(self, sending: Coroutine[Any, Any, None]) -> None:
-        if self._first is None:
-            self._first = asyncio.ensure_future(sending)
-            await asyncio.shield(self._first)
-        else:
-            await sending
-
-
-class _Ended(Exception):
-    """Unwinds a servicer whose token does not stand any more."""
-
-    def __init__(self, error: InvalidToken | Unavailable) -> None:
-        self.error = error
-
-
-async def _run(handler: Any, requests: Any, call: Any, watch: Watch | None) -> Any:
+async def _run(handler: Any, requests: Any, call: Any) -> Any:
     behavior, response = _behavior(handler), None
 
     async def run() -> None:
@@ -235,7 +196,7 @@ async def _run(handler: Any, requests: Any, call: Any, watch: Watch | None) -> A
         else:
             raise ConfigurationError("methods of servicers must be coroutines or asynchronous generators here")
 
-    await (run() if watch is None else watched(run, watch))
+    await (watched(run, call.watch) if isinstance(call, WatchedCall) else run())
     return response
 
 

@@ -32,7 +32,10 @@ async def end_of_token(
 
 
 async def watched(run: Callable[[], Awaitable[None]], watch: Watch) -> None:
-    """Run both until *run* is done; *watch* ends then. If *watch* raises, *run* is cancelled, and that is raised."""
+    """Run both until *run* is done; *watch* ends then.
+
+    If *watch* raises, *run* is cancelled, and that is raised, whatever *run* makes of being cancelled.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -40,22 +43,28 @@ async def watched(run: Callable[[], Awaitable[None]], watch: Watch) -> None:
 
         await watched_in_trio(run, watch)
         return
-    watching, scope = asyncio.ensure_future(watch(asyncio.sleep)), asyncio.timeout(None)
+    watching = asyncio.ensure_future(watch(asyncio.sleep))
 
     def stop(_: object) -> None:
         if not watching.cancelled() and watching.exception() is not None:
             scope.reschedule(0)
 
     try:
-        async with scope:
+        async with asyncio.timeout(None) as scope:
             watching.add_done_callback(stop)
             try:
                 await run()
             finally:
                 watching.remove_done_callback(stop)
-    except TimeoutError:
-        if scope.expired():
-            watching.result()
+    except Exception:
+        _raise_of(watching)
         raise
+    else:
+        _raise_of(watching)
     finally:
         watching.cancel()
+
+
+def _raise_of(watching: asyncio.Future[None]) -> None:
+    if watching.done():
+        watching.result()

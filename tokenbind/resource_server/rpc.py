@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 import json
 import re
 from typing import Any
@@ -10,15 +11,16 @@ from urllib.parse import unquote
 
 from ..binding import PeerCertificate
 from ..binding.pem import malformed, read_certificates
-from ..errors import Reason, Unavailable
+from ..errors import InvalidToken, Reason, Unavailable
 from ..peer import PeerSource, TLSConnection
 from ..tokens import BoundToken
 from .challenge import Refusal
 from .guard import ResourceServer
+from .lifetime import Sleep
 from .views import token_in
 
 
-__all__ = ["Call", "bound_token", "challenge", "details", "presented"]
+__all__ = ["Call", "Ended", "WatchedCall", "bound_token", "challenge", "details", "presented"]
 
 _KEY = "token"
 _is_ip_address = re.compile(r"ipv[46]:\[?(.+?)\]?:(\d+)").fullmatch
@@ -36,6 +38,68 @@ class Call:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
+
+
+class WatchedCall(Call):
+    """One that can be cancelled at any moment.
+
+    If the first thing that a call sends is cancelled, grpcio does not know that the initial metadata is on its way. It
+    would send it again with the status, which fails, and the client would wait for ever.
+    """
+
+    _first: asyncio.Future[None] | None = None
+    _ended = False
+
+    def __init__(
+        self,
+        context: Any,
+        token: BoundToken | None,
+        end: Callable[[Sleep], Coroutine[Any, Any, InvalidToken | Unavailable]],
+    ) -> None:
+        super().__init__(context, token)
+        self._end = end
+
+    async def watch(self, sleep: Sleep) -> None:
+        """Raises `Ended` when the token does not stand any more."""
+        try:
+            raise Ended(await self._end(sleep))
+        finally:
+            self._ended = True
+
+    async def read(self) -> Any:
+        self._check()
+        return await self._context.read()
+
+    async def write(self, message: Any) -> None:
+        self._check()
+        await self._send(self._context.write(message))
+
+    async def send_initial_metadata(self, metadata: Any) -> None:
+        self._check()
+        await self._send(self._context.send_initial_metadata(metadata))
+
+    async def settled(self) -> None:
+        """Until a status can be sent."""
+        if self._first is not None:
+            await asyncio.wait([self._first])
+
+    def _check(self) -> None:
+        if self._ended:  # it was cancelled, and goes on
+            raise OSError("the call was ended, because its token does not stand any more")
+
+    async def _send(self, sending: Coroutine[Any, Any, None]) -> None:
+        if self._first is None:
+            self._first = asyncio.ensure_future(sending)
+            await asyncio.shield(self._first)
+        else:
+            await sending
+
+
+class Ended(Exception):
+    """Unwinds a servicer whose token does not stand any more."""
+
+    def __init__(self, error: InvalidToken | Unavailable) -> None:
+        self.error = error
 
 
 def bound_token(context: Any) -> BoundToken:

@@ -28,7 +28,7 @@ async def watched_in_trio(run: Callable[[], Awaitable[None]], watch: Watch) -> N
         try:
             await run()
         except Exception as error:  # noqa: BLE001 - raised below
-            raised.insert(0, error)
+            raised.append(error)
         nursery.cancel_scope.cancel()
     if raised:
         try:
