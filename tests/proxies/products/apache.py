@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from products.common import SECRET, Change, Proxy, reaches, usual_setups
+from products.common import SECRET, Change, Proxy, Setup, reaches, usual_setups
 
 
 __all__ = ["SETUPS"]
@@ -89,4 +89,14 @@ Listen 443
     files={"apache2.conf": _MAIN},
 )
 
-SETUPS = usual_setups(_apache)
+#: The recipe that is copied everywhere: a client that knows it sends the twin, and has Apache remove the header.
+_COPIED = (
+    Change(_FILE, "    RequestHeader unset Cert_K7Qd2\n", ""),
+    Change(_FILE, '    RequestHeader edit* Connection "(?i)cert[-_]k7qd2" "x"\n', ""),
+)
+
+SETUPS = (
+    *usual_setups(_apache),
+    Setup(_apache, "secret", variant="before a server that keeps twins", kind="twins", server="wsgiref"),
+    Setup(_apache, "secret", more=_COPIED, variant="the copied recipe", kind="copied", server="wsgiref"),
+)

@@ -74,4 +74,5 @@ _EARLY = (
 SETUPS = (
     *usual_setups(_nginx),
     Setup(_nginx, "socket", more=_EARLY, variant="early data on", kind="early data"),
+    Setup(_nginx, "socket", server="gunicorn, WSGI"),
 )
