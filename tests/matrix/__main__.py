@@ -82,7 +82,7 @@ def _check(row: Row, credentials: Credentials, venv: Future[Path] | None) -> Res
         suite = Suite(row, server, credentials)
         for check in checks_of(row):
             with result.noting(check.__name__):
-                check(suite)
+                suite.do(check)
         result.version = version_of(row, server.log)
         if result.failures:
             result.log = server.log

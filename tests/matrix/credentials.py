@@ -31,7 +31,7 @@ class Credentials:
         self.renewed = kit.renewed(self.owner)
         self.expired = kit.expired("expired")
         self.outsider = BindingKit().client("outsider")
-        self.tokens = {client: kit.mint(client) for client in self.clients}
+        self.tokens = {client: kit.mint(client, lifetime=3600) for client in self.clients}
         self._server = kit.ca.issue_cert("127.0.0.1", "api.example")
         self._lock = Lock()
 

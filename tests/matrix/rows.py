@@ -171,7 +171,7 @@ _bridges = [
     _row("a2wsgi", "ASGI application on gunicorn, gthread", "a2wsgi_on_gunicorn", "as gunicorn's", "optional keep"),
     _row(
         *("asgiref", "WSGI application on uvicorn", "asgiref", "`asgiref.WsgiToAsgi`", f"{_BRIDGED} fails"),
-        remark="answers 500 to some of many requests at once, without tokenbind as well (asgiref issue 491)",
+        remark="answers 500 now and then, without tokenbind as well",
     ),
 ]
 

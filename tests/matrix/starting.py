@@ -98,7 +98,8 @@ def running(row: Row, credentials: Credentials, *, guarded: bool = True, venv: P
         if venv:
             (folder / "venv").symlink_to(venv)
         environ = {
-            **os.environ,
+            # uWSGI and others take options from variables, too: this environment has one for the compilation.
+            **{name: value for name, value in os.environ.items() if not name.startswith(("UWSGI_", "UVICORN_"))},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}{os.pathsep}/usr/sbin",
             "VIRTUAL_ENV": sys.prefix,
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -71,5 +71,9 @@ _STAND_INS: dict[tuple[str, str], dict[str, Callable[..., Any]]] = {
 _program = "".join(file.read_text() for file in Path(__file__).parent.iterdir() if file.suffix in {".py", ".wsgi"})
 for (package, name), stand_ins in _STAND_INS.items():
     if re.search(rf"^from {package}(\.| import ){name}\b", _program, re.MULTILINE):
+        try:
+            module = import_module(f"{package}.{name}")
+        except ImportError:  # some processes of Apache run nothing of the program, and have not its environment
+            continue
         for attribute, stand_in in stand_ins.items():
-            setattr(import_module(f"{package}.{name}"), attribute, stand_in)
+            setattr(module, attribute, stand_in)
