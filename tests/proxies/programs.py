@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import NamedTuple
 
 from certificates import Certificates
@@ -143,13 +144,20 @@ def _wait_until_it_serves(place: Place, certificates: Certificates) -> None:
     until(serves, "it does not serve")
 
 
+_given: set[int] = set()
+_lock = Lock()
+
+
 def _free_port() -> int:
-    """One that is free, below those that the system gives to clients."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
+    """One that is free, below those that the system gives to clients, and not given before."""
+    with _lock:
+        while True:
+            port = random.randrange(20_000, 32_000)
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+            if port not in _given:
+                _given.add(port)
+                return port
