@@ -115,6 +115,12 @@ def test_a_removed_ca_is_refused_from_then_on(version, files):
         assert greeting(port, good, session)[3]
 
 
+def make_pipe(path):
+    """Into which nobody ever writes: who reads it waits."""
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     "tear",
     [
@@ -123,8 +129,9 @@ def test_a_removed_ca_is_refused_from_then_on(version, files):
         lambda files: files.ca.issue_cert("127.0.0.1").private_key_pem.write_to_path(files["tls.key"]),
         lambda files: files["ca.crt"].write_bytes(b"no certificate"),
         lambda files: (files.folder / "..data").unlink(),
+        lambda files: make_pipe(files["ca.crt"].resolve()),
     ],
-    ids=["empty key", "half a certificate", "another key", "no CA", "nothing there"],
+    ids=["empty key", "half a certificate", "another key", "no CA", "nothing there", "a pipe"],
 )
 def test_torn_files_change_nothing(tear, files, caplog):
     """The last good context serves on, one warning says so, without the key; what is good again counts again."""

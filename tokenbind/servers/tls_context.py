@@ -94,6 +94,9 @@ class _Reloader:
 
     def _renew(self, found: tuple[bytes | None, ...]) -> None:
         try:
+            for file, digest, before in zip(self._files, found, self._made_of, strict=True):
+                if digest is None and before is not None:
+                    raise OSError(f"{file} is missing, or no file that can be read")
             context = self._make()
         except (OSError, ValueError) as error:
             if found != self._failed_with:
@@ -111,6 +114,7 @@ class _Reloader:
 
 def _digest(file: Path) -> bytes | None:
     try:
-        return sha256(file.read_bytes()).digest()
+        # A pipe would be waited for, and the server with it.
+        return sha256(file.read_bytes()).digest() if file.is_file() else None
     except OSError:
         return None
