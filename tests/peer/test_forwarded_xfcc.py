@@ -82,6 +82,8 @@ def test_names_cannot_speak_for_another(name, words):
         quoted(b"Cert", ATTACKER),  # never without its Hash
         quoted(b"Cert", ATTACKER) + b";" + hash_of(ATTACKER),
         b"URI=a;" + hash_of(ATTACKER),
+        hash_of(VICTIM).replace(b"Hash", b"URI") + b";" + hash_of(ATTACKER),
+        hash_of(VICTIM).replace(b"Hash", b"DNS"),
         b"By=spiffe://proxy",
         hash_of(ATTACKER) + b';Cert="x"',
         hash_of(ATTACKER) + b';Cert=""',
