@@ -137,8 +137,8 @@ SILENT = {
         "never asks clients for certificates: start gunicorn with .* --cert-reqs 2",
     ),
     "gunicorn that cannot read its CA file, and serves plain HTTP": (
-        f"{GUNICORN_TLS} --ca-certs nowhere.pem {WORKER}",
-        "",
+        f"{GUNICORN_TLS} --ca-certs nowhere.pem -k asgi",
+        install("gunicorn"),
         "http",
         'plain HTTP: start gunicorn .*also when .* cannot be read: look for "Failed to create SSL context" in its log',
     ),
@@ -158,3 +158,12 @@ def test_server_that_does_not_say(
     assert re.search(refused, server.log), server.log
     if "nowhere" in command:
         assert "Failed to create SSL context" in server.log.partition("EVERY")[0]
+
+
+def test_our_worker_does_not_serve_plain_http_instead(tmp_path, tokenbind_kit):
+    """gunicorn with our class ends where its own would go on without TLS, and names the files."""
+    command = f"{GUNICORN_TLS} --ca-certs nowhere.pem {WORKER}"
+    with serving(tmp_path, tokenbind_kit, command.split(), listens=r"exited with code (\d)") as server:
+        assert 3 == server.port  # no port, but what the worker says to gunicorn, which ends then
+    assert "tokenbind: not started, because it would be plain HTTP: check server.pem, nowhere.pem" in server.log
+    assert "Worker failed to boot" in server.log

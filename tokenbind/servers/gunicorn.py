@@ -7,6 +7,8 @@ On the command line, or in ``gunicorn.conf.py`` as ``worker_class``, in place of
 
 or with `install`, called where the application is made, or in ``gunicorn.conf.py``, for ``-k asgi``.
 
+The worker class also refuses to start where gunicorn's own would serve plain HTTP: if the TLS files cannot be used.
+
 Either puts into every scope, ``http`` and ``websocket``, over HTTP/1.1 and HTTP/2, what `tokenbind.servers.uvicorn`
 does. For ``uvicorn-worker`` call `tokenbind.servers.uvicorn.install` in the same places. The workers ``sync``,
 ``gthread`` and ``gevent`` need nothing: they give WSGI applications their socket.
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ASGIWorker", "install", "ssl_context"]
 
+_WORKER_BOOT_ERROR = 3  # with which a worker ends gunicorn, instead of being started again
 _contexts: dict[tuple[str | None, ...], ReloadingSSLContext] = {}
 
 
@@ -66,8 +69,22 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     worker = _import("gunicorn.workers.gasgi", "ASGIWorker")
     _install(name)  # in the process that becomes the workers
-    globals()[name] = made = type(name, (worker,), {"__module__": __name__})
+    own = {"__module__": __name__, "_get_ssl_context": _context_or_exit(getattr(worker, "_get_ssl_context", None))}
+    globals()[name] = made = type(name, (worker,), own)
     return made
+
+
+def _context_or_exit(get_ssl_context: Any) -> Callable[[Any], Any]:
+    def get_context_or_exit(self: Any) -> Any:
+        context = get_ssl_context(self)
+        if context is None and self.cfg.is_ssl:
+            # gunicorn has logged why; it would go on without TLS, on a port that it calls https.
+            files = dict.fromkeys(filter(None, (self.cfg.certfile, self.cfg.keyfile, self.cfg.ca_certs)))
+            self.log.error("tokenbind: not started, because it would be plain HTTP: check %s", ", ".join(files))
+            raise SystemExit(_WORKER_BOOT_ERROR)
+        return context
+
+    return get_context_or_exit
 
 
 def _install(shim: str) -> None:
