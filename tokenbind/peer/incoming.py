@@ -8,6 +8,7 @@ of X-Forwarded-For into ``scope["client"]``; ProxyFix, waitress, mod_remoteip an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+import sys
 from typing import Any, NamedTuple
 
 from ..binding import PeerCertificate
@@ -21,6 +22,8 @@ from .tls_connection import _SOCKET_KEYS, TLSConnection
 __all__ = ["Incoming"]
 
 _tls = TLSConnection()
+
+_MERGES_TRAILERS = "uvicorn.protocols.http.httptools_impl"
 
 
 class Incoming(NamedTuple):
@@ -53,6 +56,11 @@ class Incoming(NamedTuple):
         if type(headers := scope.get("headers", ())) is not list:
             scope["headers"] = headers = list(headers)  # an iterator can be read once, and others will want to
         told: dict[str, Any] = own if type(own) is dict else {}
+        if not told and _may_have_trailers(scope["headers"]):
+            raise _no_evidence(
+                "uvicorn takes what a client sends after a chunked body for headers: start it with "
+                "--http tokenbind.servers.uvicorn:HTTP, or call tokenbind.servers.uvicorn.install()"
+            )
         has_tls = told.get("ssl_object") is not None or (
             not told and isinstance(extensions, Mapping) and "tls" in extensions
         )
@@ -91,8 +99,13 @@ class Incoming(NamedTuple):
         """The error of a server that keeps from us what the trust decision needs."""
         shim = remedies._server(self.request).silent
         remedy = f"{shim}; or use" if "tokenbind.servers" in shim else "use"
-        return Unavailable(
-            Reason.CERTIFICATE_SOURCE_MISSING,
-            f"no information about the peer certificate: {what}: {remedy} Trust.secret_header, which needs nothing of "
-            "the server",
-        )
+        return _no_evidence(f"{what}: {remedy} Trust.secret_header, which needs nothing of the server")
+
+
+def _no_evidence(why: str) -> Unavailable:
+    return Unavailable(Reason.CERTIFICATE_SOURCE_MISSING, f"no information about the peer certificate: {why}")
+
+
+def _may_have_trailers(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether trailers may stand among *headers*, against RFC 9110 §6.5.1: uvicorn with httptools puts them there."""
+    return _MERGES_TRAILERS in sys.modules and any(name.lower() == b"transfer-encoding" for name, _ in headers)

@@ -22,6 +22,7 @@ request calls the protocol's ``app``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,8 @@ def install() -> None:
         except ImportError:
             continue
         cls.connection_made = teach(cls.connection_made, _connection_of)
+        if hasattr(cls, "on_headers_complete"):
+            cls.on_headers_complete = _keep_trailers_out(cls.on_headers_complete)
         patched += 1
     if not patched:
         raise ConfigurationError("tokenbind.servers.uvicorn.install() found no uvicorn; install tokenbind[uvicorn]")
@@ -109,11 +112,29 @@ def __getattr__(name: str) -> Any:
     if name not in _CLASSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     base = _import(_CLASSES[name])
-    connection_made = teach(base.connection_made, _connection_of)
-    made = type(name, (base,), {"connection_made": connection_made, "__module__": __name__})
+    taught: dict[str, Any] = {"connection_made": teach(base.connection_made, _connection_of), "__module__": __name__}
+    if hasattr(base, "on_headers_complete"):
+        taught["on_headers_complete"] = _keep_trailers_out(base.on_headers_complete)
+    made = type(name, (base,), taught)
     globals()[name] = made
     announce(_LOG, f"{__name__}.{name}")
     return made
+
+
+def _keep_trailers_out(on_headers_complete: Callable[[Any], None]) -> Callable[[Any], None]:
+    """RFC 9110 §6.5.1: trailer fields must not be merged into the header section. uvicorn with httptools does that: a
+    client of a proxy that forwards trailers, such as HAProxy, could send the certificate header in one.
+    """
+    if hasattr(on_headers_complete, "_tokenbind"):
+        return on_headers_complete
+
+    @wraps(on_headers_complete)
+    def complete(self: Any) -> None:
+        on_headers_complete(self)
+        self.scope["headers"] = self.headers.copy()  # the parser adds trailers to the other
+
+    complete._tokenbind = True  # type: ignore[attr-defined]
+    return complete
 
 
 def _import(target: str) -> Any:

@@ -176,7 +176,7 @@ def _only(name: bytes, values: list[bytes | None]) -> bytes:
         raise malformed(f"there is {how_many} header {name.decode()}, or one that is spelled with an underscore")
     if len(value) > _MAX_VALUE_BYTES:
         raise malformed(f"the header {name.decode()} is too long")
-    return value
+    return value.strip(b" \t")  # RFC 9112 §5.1: not part of the value, but httptools leaves it at the end
 
 
 def _joined(name: bytes, fields: Fields) -> bytes:
