@@ -34,7 +34,8 @@ from tokenbind.testing import BindingKit, MutualTLSServer
 ROOT = Path(__file__).parent
 PORT = "8443"
 SERVES = re.compile(r"(\w+=\S+ )*(uvicorn|hypercorn|gunicorn|python serve\.py)\b").match
-ENVIRON = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+ENVIRON = {**os.environ, "PATH": PATH, "PYTHONUNBUFFERED": "1"}  # as on a terminal
 
 sys.path.insert(0, str(ROOT / "examples"))  # for their own tests, and for the documents
 

@@ -47,6 +47,15 @@ def test_no_code_is_shown_that_is_not_executed(page):
     assert {name for name in languages if name[0] != "{"} <= {"python", "console", "text"}
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_have_the_titles_of_pages(page):
+    """A link without a text is empty where these pages are read as they are."""
+    text = page.read_text()
+    assert [] == re.findall(r"\[\]\(.*?\)", text)
+    for title, target in re.findall(r"\[([^\]`]+)\]\(([^)#:\s]+\.md)\)", text):
+        assert (page.parent / target).exists(), f"{title} leads to {target}, which is not there"
+
+
 def test_every_extra_exists():
     """What the pages and the README say to install can be installed."""
     text = "\n".join(page.read_text() for page in [*PAGES, DOCS.parent / "README.md"])

@@ -9,7 +9,7 @@ Run it::
     TOKEN_ISSUER=https://as.example TOKEN_AUDIENCE=https://api.example SIGNING_KEY=issuer.key CLIENTS=clients.json \\
     uvicorn --factory token_endpoint:from_environment --host 127.0.0.1 --port 8443 \\
         --http tokenbind.servers.uvicorn:HTTP \\
-        --ssl-keyfile server.key --ssl-certfile server.pem --ssl-ca-certs ca.pem --ssl-cert-reqs 2
+        --ssl-keyfile server.key --ssl-certfile server.pem --ssl-ca-certs ca.pem --ssl-cert-reqs 1
 
 SIGNING_KEY is made by ``tokenbind keygen``, and CLIENTS holds the thumbprints that ``tokenbind thumbprint`` prints::
 
