@@ -51,7 +51,7 @@ def test_no_code_is_shown_that_is_not_executed(page):
 def test_links_have_the_titles_of_pages(page):
     """A link without a text is empty where these pages are read as they are."""
     text = page.read_text()
-    assert [] == re.findall(r"\[\]\(.*?\)", text)
+    assert not re.findall(r"\[\]\(.*?\)", text)
     for title, target in re.findall(r"\[([^\]`]+)\]\(([^)#:\s]+\.md)\)", text):
         assert (page.parent / target).exists(), f"{title} leads to {target}, which is not there"
 

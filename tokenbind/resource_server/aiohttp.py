@@ -28,6 +28,7 @@ _Key: Any = getattr(web, "RequestKey", web.AppKey)
 #: Where the `BoundToken` stands in the request; None if the request is exempt.
 TOKEN_KEY: Any = _Key("tokenbind.token", BoundToken)
 
+_EVENTS = "text/event-stream"
 _INSTALLED: web.AppKey[bool] = web.AppKey("tokenbind", bool)
 
 
@@ -52,7 +53,8 @@ def install(
     Args:
         app: The application, before it runs; routes and sub-applications can be added before and after.
         end_responses: Whether a response ends with its token, too. One that has not begun is refused then, a stream of
-            server-sent events is complete, and any other is cut off. Otherwise what has begun goes on.
+            server-sent events is complete, and any other is cut off. Otherwise what has begun goes on. A handler that
+            sends events must let itself be cancelled.
 
     The other arguments are those of `ResourceServer`. In ``exempt``, paths are compared as aiohttp compares those of
     routes: whole, with the prefixes of sub-applications, and decoded but for ``%2F`` and ``%25``. ``mount`` has no use.
@@ -191,6 +193,9 @@ class _Guarded:
                 await begun.close(code=WSCloseCode.TRY_AGAIN_LATER if away else WSCloseCode.POLICY_VIOLATION)
             # What a handler does after its response is none of the client's business.
             elif begun is None or (self._end_responses and not begun._eof_sent):
+                if begun is not None and begun.content_type != _EVENTS and request.transport is not None:
+                    # So that it does not pass for complete. Now, because a handler may not let itself be cancelled.
+                    request.transport.abort()
                 raise _Ended(error)
 
         try:
@@ -200,11 +205,9 @@ class _Guarded:
             response = call.response
             if response is None:
                 response = _response(refusal)
-            elif response.content_type == "text/event-stream":
+            elif response.content_type == _EVENTS:
                 with suppress(ConnectionError):
                     await response.write_eof()
-            elif request.transport is not None:
-                request.transport.abort()  # so that it does not pass for complete
         answer: web.StreamResponse = response
         return answer
 
