@@ -104,6 +104,9 @@ _uvicorn = [
 _uvicorn_install = _row(
     "uvicorn", "as it chooses", "uvicorn_install", "`uvicorn.install`", "optional keep resume ws says"
 )
+_uvicorn_zttp = _uvicorn_install._replace(
+    variant="zttp, HTTP/2", features=_uvicorn_install.features | {"h2"}, arguments=("--http", "zttp", "--http2")
+)
 _hypercorn = [
     _row(
         *("hypercorn", worker, "hypercorn", "`hypercorn.install`", "optional keep resume h2 ws says"),
@@ -182,6 +185,7 @@ _VERIFY_MODE = ("context.verify_mode = ssl.CERT_OPTIONAL", "context.verify_mode 
 ROWS = (
     *_uvicorn,
     _uvicorn_install,
+    _uvicorn_zttp,
     _required(_uvicorn[0], *_SSL_CERT_REQS),
     *_hypercorn,
     _required(_hypercorn[0], "--verify-mode CERT_OPTIONAL", "--verify-mode CERT_REQUIRED"),

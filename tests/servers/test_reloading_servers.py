@@ -103,4 +103,4 @@ def test_a_rotation_under_load(command, install, more, tmp_path, tokenbind_kit):
         assert 401 == ask(server.port, good)[0]
         files["tls.key"].write_bytes(b"")
         assert 401 == ask(server.port, good)[0]
-    assert re.search("changed, and cannot be used; the last good serve on", server.log)
+    assert re.search("changed, and cannot be used; the last good ones serve on", server.log)

@@ -101,7 +101,9 @@ class _Reloader:
         except (OSError, ValueError) as error:
             if found != self._failed_with:
                 self._failed_with = found
-                _log.warning("the server's TLS files have changed, and cannot be used; the last good serve on: %s", error)
+                _log.warning(
+                    "the server's TLS files have changed, and cannot be used; the last good ones serve on: %s", error
+                )
             return
         if self._read() == found:  # otherwise it may be made of halves; the next connection tries again
             self._context, self._made_of = context, found
