@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 import json
 from pathlib import Path
 import sys
@@ -23,13 +23,12 @@ from credentials import Credentials
 from debian_python import make_venv
 from overhead import measure
 from rows import ROWS, Row
-from starting import running
+from starting import Running, running
 from suite import Suite, checks_of
 from table import Result, publish, table, version_of
 
 
 _AT_ONCE = 3  # rows; most of their time they wait for a certificate to end
-_ROUNDS, _QUICK_ROUNDS = 15, 5
 
 
 def main() -> int:
@@ -71,7 +70,7 @@ def _run(rows: list[Row], *, quick: bool) -> list[Result]:
             row = result.row
             if result.failures or row.change or "fails" in row.features or (quick and row.folder in measured):
                 continue
-            _measure(result, credentials, venv, _QUICK_ROUNDS if quick else _ROUNDS)
+            _measure(result, credentials, venv, quick=quick)
             measured.add(row.folder)
     return sorted(results, key=lambda result: rows.index(result.row))
 
@@ -90,16 +89,16 @@ def _check(row: Row, credentials: Credentials, venv: Future[Path] | None) -> Res
     return result
 
 
-def _measure(result: Result, credentials: Credentials, venv: Future[Path] | None, rounds: int) -> None:
+def _measure(result: Result, credentials: Credentials, venv: Future[Path] | None, *, quick: bool) -> None:
     row = result.row
-    with result.noting("overhead"), ExitStack() as stack:
-        guarded, unguarded = (
-            stack.enter_context(running(row, credentials, guarded=guarded, venv=_venv(row, venv)))
-            for guarded in (True, False)
-        )
-        result.overhead = cost = measure(row, guarded, unguarded, credentials, rounds=rounds)
+
+    def start(guarded: bool) -> AbstractContextManager[Running]:
+        return running(row, credentials, guarded=guarded, venv=_venv(row, venv))
+
+    with result.noting("overhead"):
+        result.overhead = cost = measure(start, row, credentials, quick=quick)
         print(
-            f"{row.name:64} {cost.microseconds:6.0f} µs a request, {cost.ratio:.3f} times those of the server without "
+            f"{row.name:64} {cost.microseconds:6.0f} µs a request, {cost.ratio:.2f} times those of the server without "
             f"tokenbind",
             flush=True,
         )

@@ -50,7 +50,7 @@ class Result:
     @property
     def cells(self) -> tuple[str, ...]:
         """Of the table."""
-        return self.row.cells(self.version, f"{self.overhead.ratio:.2f}" if self.overhead else "")
+        return self.row.cells(self.version, f"{self.overhead.ratio:.1f}" if self.overhead else "")
 
     def as_json(self) -> dict[str, Any]:
         return {
