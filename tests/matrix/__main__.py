@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 import json
 from pathlib import Path
+import signal
 import sys
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -121,4 +122,5 @@ def _progress(result: Result) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended, too
     sys.exit(main())

@@ -13,6 +13,7 @@ import argparse
 from concurrent.futures import ThreadPoolExecutor
 import json
 from pathlib import Path
+import signal
 import sys
 from time import monotonic
 
@@ -70,4 +71,5 @@ def _check(setup: Setup, certificates: Certificates) -> Result:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended, too
     sys.exit(main())
