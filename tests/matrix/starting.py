@@ -67,8 +67,8 @@ class Running:
 
     def check(self) -> None:
         """Raises if it has ended."""
-        if self._process.poll() is not None:
-            raise RuntimeError(f"ended with status {self._process.returncode}")
+        if _has_ended(self._process):
+            raise RuntimeError(f"ended: {_has_ended(self._process)}")
 
 
 @contextmanager
@@ -157,9 +157,9 @@ def _wait_until_it_serves(server: Running, row: Row, credentials: Credentials) -
     until(serves, "it does not serve")
 
 
-def until(condition: Callable[[], Any], otherwise: str) -> Any:
+def until(condition: Callable[[], Any], otherwise: str, *, seconds: float = DEADLINE_SECONDS) -> Any:
     """Ask again and again, until it is true."""
-    deadline = monotonic() + DEADLINE_SECONDS
+    deadline = monotonic() + seconds
     while not (found := condition()):
         if monotonic() > deadline:
             raise TimeoutError(otherwise)
@@ -167,17 +167,19 @@ def until(condition: Callable[[], Any], otherwise: str) -> Any:
     return found
 
 
+def _has_ended(process: subprocess.Popen[bytes]) -> os.waitid_result | None:
+    """How it has ended. It is not waited for yet: until then, nobody else is given its number, which is the group's."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+
+
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End the program and what it has started, which is the session that was made for it."""
-    for sign, seconds in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, DEADLINE_SECONDS)):
-        try:
-            os.killpg(process.pid, sign)
-        except ProcessLookupError:
-            break
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            continue
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        until(lambda: _has_ended(process), "it does not end", seconds=_STOP_SECONDS)
+    except TimeoutError:
+        pass
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait(DEADLINE_SECONDS)
 
 

@@ -8,6 +8,8 @@ import django
 from django.conf import settings
 import pytest
 
+from tokenbind import KeySet, TokenVerifier
+from tokenbind.revocation import MemoryRevocation
 from tokenbind.testing import asgi_with_peer, peer_environ
 
 
@@ -107,3 +109,32 @@ def authenticate(request):
         return asyncio.run(answer) if request.param == "authenticate_async" else answer
 
     return ask
+
+
+class RevocationList(MemoryRevocation):
+    """One that can be away, or broken."""
+
+    error = None
+
+    def check(self, token, presented, /):
+        if self.error is not None:
+            raise self.error
+        super().check(token, presented)
+
+
+@pytest.fixture
+def revocation(tokenbind_clock):
+    return RevocationList(clock=tokenbind_clock)
+
+
+@pytest.fixture
+def verifier(tokenbind_kit, revocation):
+    """The kit's, with a revocation list."""
+    return TokenVerifier(
+        issuer=tokenbind_kit.issuer.issuer,
+        audience=tokenbind_kit.audience,
+        keys=KeySet.from_jwks(tokenbind_kit.issuer.jwks()),
+        revocation=revocation,
+        clock=tokenbind_kit.clock,
+        monitor=tokenbind_kit.monitor,
+    )

@@ -10,9 +10,8 @@ from aiohttp import web
 import pytest
 from yarl import URL
 
-from tokenbind import ConfigurationError, InsufficientScope, KeySet, Reason, TokenVerifier, Unavailable
+from tokenbind import ConfigurationError, InsufficientScope, Reason, Unavailable
 from tokenbind.resource_server.aiohttp import TOKEN_KEY, bound_token, install
-from tokenbind.revocation import MemoryRevocation
 
 
 DEADLINE_SECONDS = 20
@@ -22,34 +21,6 @@ UPGRADE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
-
-
-class List(MemoryRevocation):
-    """A revocation list that can be away."""
-
-    error = None
-
-    def check(self, token, presented, /):
-        if self.error is not None:
-            raise self.error
-        super().check(token, presented)
-
-
-@pytest.fixture
-def revocation(tokenbind_clock):
-    return List(clock=tokenbind_clock)
-
-
-@pytest.fixture
-def verifier(tokenbind_kit, revocation):
-    return TokenVerifier(
-        issuer=tokenbind_kit.issuer.issuer,
-        audience=tokenbind_kit.audience,
-        keys=KeySet.from_jwks(tokenbind_kit.issuer.jwks()),
-        revocation=revocation,
-        clock=tokenbind_kit.clock,
-        monitor=tokenbind_kit.monitor,
-    )
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ import anyio
 from anyio.lowlevel import checkpoint
 import pytest
 
-from tokenbind import InvalidToken, KeySet, Reason, TokenVerifier, Unavailable
+from tokenbind import InvalidToken, Reason, Unavailable
 from tokenbind.resource_server.asgi import BoundTokenMiddleware
 from tokenbind.resource_server.lifetime import watched
-from tokenbind.revocation import MemoryRevocation
 from tokenbind.testing import asgi_with_peer
 
 
@@ -22,33 +21,9 @@ EVENTS = {**START, "headers": [(b"Content-Type", b"text/event-stream; charset=ut
 MORE = {"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True}
 
 
-class List(MemoryRevocation):
-    """A revocation list that can be away, or broken."""
-
-    error = None
-
-    def check(self, token, presented, /):
-        if self.error is not None:
-            raise self.error
-        super().check(token, presented)
-
-
 @pytest.fixture
-def revocation(tokenbind_clock):
-    return List(clock=tokenbind_clock)
-
-
-@pytest.fixture
-def guard(tokenbind_kit, tokenbind_client, tokenbind_clock, tokenbind_monitor, revocation):
+def guard(tokenbind_client, verifier):
     """Put an application behind the middleware, on the client's connection."""
-    verifier = TokenVerifier(
-        issuer=tokenbind_kit.issuer.issuer,
-        audience=tokenbind_kit.audience,
-        keys=KeySet.from_jwks(tokenbind_kit.issuer.jwks()),
-        revocation=revocation,
-        clock=tokenbind_clock,
-        monitor=tokenbind_monitor,
-    )
     return lambda app, **options: asgi_with_peer(BoundTokenMiddleware(app, verifier, **options), tokenbind_client)
 
 

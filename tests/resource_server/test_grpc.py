@@ -13,9 +13,7 @@ from tokenbind import (
     ConfigurationError,
     InvalidRequest,
     InvalidToken,
-    KeySet,
     Reason,
-    TokenVerifier,
     Unavailable,
 )
 from tokenbind.monitoring import Accepted
@@ -23,41 +21,12 @@ from tokenbind.peer import TLSConnection
 from tokenbind.resource_server import ResourceServer
 from tokenbind.resource_server.grpc import AsyncBoundTokenInterceptor, BoundTokenInterceptor, bound_token
 from tokenbind.resource_server.rpc import _socket_peer, presented
-from tokenbind.revocation import MemoryRevocation
 
 from .grpc_services import DEADLINE_SECONDS, KINDS, LARGE, AsyncService, Service, serving, serving_async, until
 
 
 UNAUTHENTICATED, DENIED = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED
 INVALID, UNAVAILABLE = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNAVAILABLE
-
-
-class List(MemoryRevocation):
-    """A revocation list that can be away, or broken."""
-
-    error = None
-
-    def check(self, token, presented, /):
-        if self.error is not None:
-            raise self.error
-        super().check(token, presented)
-
-
-@pytest.fixture
-def revocation(tokenbind_clock):
-    return List(clock=tokenbind_clock)
-
-
-@pytest.fixture
-def verifier(tokenbind_kit, revocation):
-    return TokenVerifier(
-        issuer=tokenbind_kit.issuer.issuer,
-        audience=tokenbind_kit.audience,
-        keys=KeySet.from_jwks(tokenbind_kit.issuer.jwks()),
-        revocation=revocation,
-        clock=tokenbind_kit.clock,
-        monitor=tokenbind_kit.monitor,
-    )
 
 
 @pytest.fixture(params=["sync", "aio"])
