@@ -271,7 +271,7 @@ def test_missing_source_is_one_loud_line(guard, authenticate, caplog, tokenbind_
     assert ["ERROR", "WARNING", "WARNING"] == [record.levelname for record in caplog.records]
     for record, reference in zip(caplog.records, references, strict=True):
         assert f"(reference {reference})" in record.getMessage()
-    assert "EVERY request is refused with 503, certificate_source_missing: " in caplog.records[0].getMessage()
+    assert "EVERY request like it is refused with 503, certificate_source_missing: " in caplog.records[0].getMessage()
     refuse(authenticate, ResourceServer(guard.verifier), tls_peer=None)
     assert "ERROR" == caplog.records[-1].levelname
 

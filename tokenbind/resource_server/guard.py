@@ -249,7 +249,7 @@ class ResourceServer:
         _log.log(
             logging.ERROR if loud else logging.WARNING,
             "%s with %d, %s: %s (reference %s)",
-            "EVERY request is refused" if loud else "refused",
+            "EVERY request like it is refused" if loud else "refused",
             error.status,
             error.reason,
             error,
