@@ -126,7 +126,9 @@ def free_port():
 
 def said(log, remedy, reference):
     """Whether the log names the remedy under the reference of the answer."""
-    found = re.search(f"EVERY request like it is refused with 503, certificate_source_missing: .*{remedy}.*{reference}", log)
+    found = re.search(
+        f"EVERY request like it is refused with 503, certificate_source_missing: .*{remedy}.*{reference}", log
+    )
     assert found, log
 
 

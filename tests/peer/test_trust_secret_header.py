@@ -46,6 +46,21 @@ def test_a_secret_changes(secret):
             untrusted(ask)
 
 
+def test_a_secret_that_is_written_in_place(secret):
+    """With the size and, set back, the time of the old one: archives, images and `cp -p` do so."""
+    source = preset("nginx", Trust.secret_header("X-Proxy-Secret", file=secret))
+    old, new, before = ask_with(source, b"a" * 32), ask_with(source, b"b" * 32), secret.stat()
+    old()
+    while secret.stat().st_ctime_ns == before.st_ctime_ns:  # the clock of a file system is a coarse one
+        with secret.open("r+b") as stream:
+            stream.write(b"b" * 32)
+        os.utime(secret, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = secret.stat()
+    assert (before.st_mtime_ns, before.st_size, before.st_ino) == (after.st_mtime_ns, after.st_size, after.st_ino)
+    new()
+    untrusted(old)
+
+
 def unreadable(ask):
     with pytest.raises(Unavailable, match="cannot be read") as refusal:
         ask()

@@ -154,7 +154,8 @@ def test_server_that_does_not_say(
         url, options = f"{scheme}://127.0.0.1:{server.port}", {"verify": context(tokenbind_client), "trust_env": False}
         answer = httpx.get(url, headers=bearer(tokenbind_client), **options)
         assert 503 == answer.status_code
-    refused = f"EVERY request like it is refused with 503, certificate_source_missing: .*{remedy}.*{answer.json()['reference']}"
+    reference = answer.json()["reference"]
+    refused = f"EVERY request like it is refused with 503, certificate_source_missing: .*{remedy}.*{reference}"
     assert re.search(refused, server.log), server.log
     if "nowhere" in command:
         assert "Failed to create SSL context" in server.log.partition("EVERY")[0]

@@ -2,13 +2,15 @@
 
 import asyncio
 
+from a2wsgi import WSGIMiddleware
+from asgiref.wsgi import WsgiToAsgi
 import pytest
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tokenbind import Reason, TokenBindError
 from tokenbind.peer import Trust, forwarded
-from tokenbind.servers import uvicorn as shim
+from tokenbind.servers import asgiref, uvicorn as shim
 
 
 REQUEST = (
@@ -68,19 +70,74 @@ def serve_one(app, http):
     asyncio.run(ask())
 
 
-def test_without_the_shim_a_chunked_request_has_no_certificate(tmp_path):
-    """uvicorn with httptools merges them, so nothing is read from a request that can have any, secret or not."""
+def test_an_application_that_runs_at_once():
+    """As asyncio's eager tasks do: it must not be given the list that the parser adds to."""
+
+    class AtOnce:
+        def __init__(self):
+            self.scope = {"headers": (headers := [(b"host", b"api.example")])}
+            self.headers = headers
+
+        def on_headers_complete(self):
+            self.given = self.scope["headers"]
+
+    protocol = AtOnce()
+    shim._keep_trailers_out(AtOnce.on_headers_complete)(protocol)
+    protocol.headers.append((b"cert-k7qd2", b"a stranger's"))
+    assert [(b"host", b"api.example")] == protocol.given == protocol.scope["headers"]
+
+
+@pytest.fixture
+def source(tmp_path):
+    """One that needs nothing of the server."""
     (tmp_path / "secret").write_text("x" * 32)
     trust = Trust.secret_header("X-Secret", file=tmp_path / "secret")
-    source, seen = forwarded.rfc9440(header="Cert-K7Qd2", trusted_proxy=trust), []
+    return forwarded.rfc9440(header="Cert-K7Qd2", trusted_proxy=trust)
+
+
+REFUSED = [(Reason.CERTIFICATE_SOURCE_MISSING, True)]
+
+
+def outcome(ask, *args):
+    try:
+        return ask(*args)
+    except TokenBindError as error:
+        return error.reason, "tokenbind.servers.uvicorn" in str(error)
+
+
+@pytest.mark.parametrize("way", ["from_scope", "from_request"])
+def test_without_the_shim_a_chunked_request_has_no_certificate(source, way):
+    """uvicorn with httptools merges them, so nothing is read from a request that can have any, secret or not."""
+    seen = []
 
     async def app(scope, receive, send):
-        try:
-            source.from_scope(scope)
-        except TokenBindError as error:
-            seen.append((error.reason, "tokenbind.servers.uvicorn" in str(error)))
+        seen.append(outcome(getattr(source, way), scope if way == "from_scope" else scope["headers"]))
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
     serve_one(app, HttpToolsProtocol)
-    assert [(Reason.CERTIFICATE_SOURCE_MISSING, True)] == seen
+    assert REFUSED == seen
+
+
+@pytest.mark.parametrize(
+    ("bridge", "http", "expected"),
+    [
+        (WsgiToAsgi, HttpToolsProtocol, REFUSED),
+        (WsgiToAsgi, "shim", REFUSED),  # which the bridge does not tell
+        (asgiref.WsgiToAsgi, HttpToolsProtocol, REFUSED),
+        (asgiref.WsgiToAsgi, "shim", [None]),
+        (WSGIMiddleware, HttpToolsProtocol, REFUSED),
+        (WSGIMiddleware, "shim", [None]),
+    ],
+)
+def test_behind_a_bridge(source, bridge, http, expected):
+    """asgiref's reads the body, and so all trailers, before it makes the environ; a2wsgi's does not."""
+    seen = []
+
+    def app(environ, start_response):
+        seen.append(outcome(source.from_environ, environ))
+        start_response("204 No Content", [])
+        return []
+
+    serve_one(bridge(app), shim.HttpTools if http == "shim" else http)
+    assert expected == seen

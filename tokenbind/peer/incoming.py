@@ -24,6 +24,8 @@ __all__ = ["Incoming"]
 _tls = TLSConnection()
 
 _MERGES_TRAILERS = "uvicorn.protocols.http.httptools_impl"
+_TRAILERS = "uvicorn takes what a client sends after a chunked body for headers"
+_SHIM = "start uvicorn with --http tokenbind.servers.uvicorn:HTTP, or call tokenbind.servers.uvicorn.install()"
 
 
 class Incoming(NamedTuple):
@@ -57,10 +59,7 @@ class Incoming(NamedTuple):
             scope["headers"] = headers = list(headers)  # an iterator can be read once, and others will want to
         told: dict[str, Any] = own if type(own) is dict else {}
         if not told and _may_have_trailers(scope["headers"]):
-            raise _no_evidence(
-                "uvicorn takes what a client sends after a chunked body for headers: start it with "
-                "--http tokenbind.servers.uvicorn:HTTP, or call tokenbind.servers.uvicorn.install()"
-            )
+            raise _no_evidence(f"{_TRAILERS}: {_SHIM}")
         has_tls = told.get("ssl_object") is not None or (
             not told and isinstance(extensions, Mapping) and "tls" in extensions
         )
@@ -80,6 +79,11 @@ class Incoming(NamedTuple):
         scope = environ.get("asgi.scope")
         if not sockets and isinstance(scope, Mapping):  # a2wsgi's WSGIMiddleware, or our WsgiToAsgi
             return cls.of_scope({**scope, "wsgi_environ": None}, names)
+        if not sockets and "HTTP_TRANSFER_ENCODING" in environ and _MERGES_TRAILERS in sys.modules:
+            bridge = (
+                "tokenbind.servers.asgiref.WsgiToAsgi or a2wsgi's, which tell what the server tells"
+            )
+            raise _no_evidence(f"{_TRAILERS}: as the bridge to WSGI take {bridge}; and {_SHIM}")
         try:
             peer, name = (sockets[0].getpeername(), sockets[0].getsockname()) if sockets else (None, None)
         except Exception:  # noqa: BLE001 - of any library's socket; the client may have gone already
@@ -92,6 +96,9 @@ class Incoming(NamedTuple):
         cls, headers: Iterable[tuple[bytes, bytes]], socket_peer: object, tls_peer: SSLObject | None, names: Names
     ) -> Incoming:
         """From the parts of a request."""
+        # Who knows neither may be behind uvicorn.
+        if socket_peer is None and tls_peer is None and _may_have_trailers(headers := list(headers)):
+            raise _no_evidence(f"{_TRAILERS}: {_SHIM}, and give socket_peer=")
         has_tls = tls_peer is not None
         return cls(names.among(headers), socket_peer, None, lambda: _tls.from_request(tls_peer=tls_peer), has_tls, {})
 

@@ -72,6 +72,8 @@ def _network(text: str) -> _Network:
         raise ConfigurationError(f"Trust.addresses(): {error}") from None
     if type(text) is not str:
         raise ConfigurationError('Trust.addresses() takes text, such as "10.0.0.0/8"')
+    if "%" in text:  # that of a peer is not looked at, so the address would be trusted on every interface
+        raise ConfigurationError(f"Trust.addresses() cannot tell zones apart: {text!a} must have none")
     if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         return IPv4Network((int(network.network_address) & 0xFFFF_FFFF, network.prefixlen - 96))
     return network

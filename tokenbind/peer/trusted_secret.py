@@ -58,7 +58,8 @@ class TrustedSecret:
 
 def _stamp(file: Path) -> tuple[int, ...]:
     status = file.stat()
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    # The time of change, too: who writes in place can set the other one back, as archives and images do.
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _read(file: Path) -> tuple[bytes, ...]:

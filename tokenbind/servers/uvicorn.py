@@ -130,8 +130,8 @@ def _keep_trailers_out(on_headers_complete: Callable[[Any], None]) -> Callable[[
 
     @wraps(on_headers_complete)
     def complete(self: Any) -> None:
-        on_headers_complete(self)
         self.scope["headers"] = self.headers.copy()  # the parser adds trailers to the other
+        on_headers_complete(self)  # may run the application at once, if the loop's tasks are eager
 
     complete._tokenbind = True  # type: ignore[attr-defined]
     return complete
