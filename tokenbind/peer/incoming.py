@@ -80,9 +80,7 @@ class Incoming(NamedTuple):
         if not sockets and isinstance(scope, Mapping):  # a2wsgi's WSGIMiddleware, or our WsgiToAsgi
             return cls.of_scope({**scope, "wsgi_environ": None}, names)
         if not sockets and "HTTP_TRANSFER_ENCODING" in environ and _MERGES_TRAILERS in sys.modules:
-            bridge = (
-                "tokenbind.servers.asgiref.WsgiToAsgi or a2wsgi's, which tell what the server tells"
-            )
+            bridge = "tokenbind.servers.asgiref.WsgiToAsgi or a2wsgi's, which tell what the server tells"
             raise _no_evidence(f"{_TRAILERS}: as the bridge to WSGI take {bridge}; and {_SHIM}")
         try:
             peer, name = (sockets[0].getpeername(), sockets[0].getsockname()) if sockets else (None, None)
