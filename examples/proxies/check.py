@@ -6,7 +6,12 @@ clients are, with a client that is allowed to GET the URL::
     python check.py https://api.example/ --proxy nginx --header Cert-K7Qd2 \\
         --ca ca.pem --cert client.pem --key client.key --token-file token
 
-The exit status is 1 if a stolen token was of use, or the client itself is refused.
+Where certificates are required, nothing without one reaches the service: give the certificate of another client, with
+``--thief-cert`` and ``--thief-key``, or this says nothing about the header. A header that the service reads beside the
+certificate, such as that of ``verify_header=``, is given with ``--also "X-Verify: SUCCESS"``: attackers write it too.
+Whether ``--header`` is the right one, it cannot know: copy it from the proxy's configuration.
+
+The exit status is 1 if a stolen token was of use, and 2 if the client itself was refused: that says nothing.
 """
 
 import argparse
@@ -46,19 +51,21 @@ FORMS = {
 }
 
 
-def attacks(header, value):
+def attacks(header, value, also):
     """Names of attacks, and the header fields of each."""
-    twin = header.replace("-", "_")
+    twin, own = header.replace("-", "_"), [(header, value), *also]
+    twins = [(twin, value), *((name.replace("-", "_"), text) for name, text in also)]
+    named = ("Connection", ", ".join(["close", header, *(name for name, _ in also)]))
     yield "without its certificate", []
-    yield "... but with the header", [(header, value)]
-    yield "... twice", [(header, value), (header, value)]
-    yield "... and named in Connection", [(header, value), ("Connection", f"close, {header}")]
-    yield "... but with the header's twin", [(twin, value)]
-    yield "... and the header in Connection", [(twin, value), ("Connection", f"close, {header}")]
+    yield "... but with the header", own
+    yield "... twice", own * 2
+    yield "... and named in Connection", [*own, named]
+    yield "... but with the header's twin", twins
+    yield "... and the header in Connection", [*twins, named]
 
 
 def ask(url, connect, context, token, fields):
-    """The status, or None if the connection was refused."""
+    """The status, or the error with which the connection was refused."""
     try:
         with (
             socket.create_connection(connect, timeout=20) as plain,
@@ -71,8 +78,8 @@ def ask(url, connect, context, token, fields):
                 http.putheader(name, value)
             http.endheaders()
             return http.getresponse().status
-    except (ssl.SSLError, ConnectionError, HTTPException):
-        return None
+    except (OSError, HTTPException) as error:
+        return error
 
 
 def main():
@@ -84,23 +91,39 @@ def main():
     parser.add_argument("--cert", required=True, help="of the client, in PEM")
     parser.add_argument("--key", required=True)
     parser.add_argument("--token-file", required=True)
+    parser.add_argument("--also", action="append", default=[], metavar="'NAME: VALUE'", help="sent with the header")
+    parser.add_argument("--thief-cert", help="of another client, in PEM")
+    parser.add_argument("--thief-key")
     parser.add_argument("--connect", help="HOST:PORT to connect to, in place of that of the URL")
     options = parser.parse_args()
     url, token = urlsplit(options.url), Path(options.token_file).read_text().strip()
+    if url.scheme != "https":
+        parser.error("the URL must be an https one; a port for plain http must not lead to the API at all")
     host, _, port = (options.connect or f"{url.hostname}:{url.port or 443}").rpartition(":")
     value = FORMS[options.proxy](Path(options.cert).read_text())
-    own, without = (ssl.create_default_context(cafile=options.ca) for _ in range(2))
-    own.load_cert_chain(options.cert, options.key)
+    also = [tuple(part.strip() for part in field.split(":", 1)) for field in options.also]
 
-    tried = [("the client itself", ask(url, (host, port), own, token, []), 200)]
-    for name, fields in attacks(options.header, value):
-        tried.append((name, ask(url, (host, port), without, token, fields), None))
-    fooled = False
-    for name, status, wanted in tried:
-        good = status == wanted if wanted else status is None or 400 <= status < 500
-        fooled |= not good
-        print(f"{'ok' if good else 'WRONG':6} {name:32} {status or 'refused by TLS'}")
-    return 1 if fooled else 0
+    def context(certificate=None, key=None):
+        made = ssl.create_default_context(cafile=options.ca)
+        if certificate:
+            made.load_cert_chain(certificate, key)
+        return made
+
+    status = ask(url, (host, port), context(options.cert, options.key), token, [])
+    served, fooled = status == 200, False
+    print(f"{'ok' if served else 'WRONG':6} {'the client itself':32} {status}")
+    for certificate, prefix in [(None, ""), (options.thief_cert, "thief ")]:
+        if prefix and not certificate:
+            continue
+        for name, fields in attacks(options.header, value, also):
+            status = ask(url, (host, port), context(certificate, options.thief_key), token, fields)
+            good = isinstance(status, Exception) or 400 <= status < 500
+            fooled |= not good
+            said = "refused by TLS" if isinstance(status, Exception) else status
+            print(f"{'ok' if good else 'WRONG':6} {prefix + name:32} {said}")
+    if not served:
+        print("The client itself must get 200: as long as it does not, what is refused says nothing.")
+    return 1 if fooled else 0 if served else 2
 
 
 if __name__ == "__main__":
