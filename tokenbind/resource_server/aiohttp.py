@@ -116,10 +116,15 @@ class _Guarded:
     def __init__(self, guard: ResourceServer, end_responses: bool) -> None:
         self._guard = guard
         self._end_responses = end_responses
+        self._believes_headers = bool(getattr(guard.peer_source, "hidden_headers", ()))
         self._key = _Key("tokenbind.call", _Call)  # its own, because a sub-application may have a guard, too
 
     async def note(self, request: web.Request, response: web.StreamResponse) -> None:
         """A response begins: a signal, because nobody has another chance at the headers of a stream."""
+        if self._believes_headers and "Transfer-Encoding" in request.headers:
+            # aiohttp takes the last trailer of a request for a header of the next one on its connection, which is the
+            # proxy's, and may be anybody's. RFC 9110 §6.5.1: trailers must not be merged into the header section.
+            response.force_close()
         call: _Call | None = request.get(self._key)
         if call is None:
             return
