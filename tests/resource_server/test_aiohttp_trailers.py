@@ -70,6 +70,16 @@ def test_a_trailer_of_the_request_before(app, tokenbind_kit, tokenbind_client, t
     assert Reason.CERTIFICATE_MISSING == tokenbind_monitor.last_reason
 
 
+def test_under_an_application_without_a_guard(app, tokenbind_kit, tokenbind_client, tokenbind_monitor):
+    """Its routes would let a trailer through to the next request, so nothing is read from that."""
+    outer, certificate = web.Application(), b"Cert-K7Qd2: :" + b64encode(tokenbind_client.peer.der) + b":\r\n"
+    outer.add_subapp("/api", app)
+    bearer = b"Authorization: Bearer " + tokenbind_kit.mint(tokenbind_client).encode() + b"\r\n"
+    request = b"GET /api/ HTTP/1.1\r\nConnection: close\r\n" + COMMON + bearer + certificate + b"\r\n"
+    assert [[503]] == statuses(outer, request)
+    assert Reason.CERTIFICATE_SOURCE_MISSING == tokenbind_monitor.last_reason
+
+
 def test_other_requests_share_a_connection(app, tokenbind_kit, tokenbind_client):
     """It is ended for what is chunked, and for nothing else."""
     upload = b"POST /health HTTP/1.1\r\nContent-Length: 1\r\n" + COMMON + b"\r\na"

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 from aiohttp import WSCloseCode, web
 
 from ..binding import PeerCertificate
-from ..errors import ConfigurationError, InsufficientScope, InvalidRequest, InvalidToken, Unavailable
+from ..errors import ConfigurationError, InsufficientScope, InvalidRequest, InvalidToken, Reason, Unavailable
 from ..peer import PeerSource
 from ..tokens import BoundToken, Verifier
 from .challenge import Refusal, cache_control_to_add
@@ -30,6 +30,7 @@ TOKEN_KEY: Any = _Key("tokenbind.token", BoundToken)
 
 _EVENTS = "text/event-stream"
 _INSTALLED: web.AppKey[bool] = web.AppKey("tokenbind", bool)
+_ENDS_CONNECTIONS: web.AppKey[bool] = web.AppKey("tokenbind.ends_connections", bool)
 
 
 def install(
@@ -73,6 +74,7 @@ def install(
         return await guarded.answer(request, handler)
 
     app[_INSTALLED] = True
+    app[_ENDS_CONNECTIONS] = guarded.believes_headers
     app.middlewares.insert(0, bound_token_middleware)
     app.on_response_prepare.append(guarded.note)
 
@@ -116,12 +118,12 @@ class _Guarded:
     def __init__(self, guard: ResourceServer, end_responses: bool) -> None:
         self._guard = guard
         self._end_responses = end_responses
-        self._believes_headers = bool(getattr(guard.peer_source, "hidden_headers", ()))
+        self.believes_headers = bool(getattr(guard.peer_source, "hidden_headers", ()))
         self._key = _Key("tokenbind.call", _Call)  # its own, because a sub-application may have a guard, too
 
     async def note(self, request: web.Request, response: web.StreamResponse) -> None:
         """A response begins: a signal, because nobody has another chance at the headers of a stream."""
-        if self._believes_headers and "Transfer-Encoding" in request.headers:
+        if self.believes_headers and "Transfer-Encoding" in request.headers:
             # aiohttp takes the last trailer of a request for a header of the next one on its connection, which is the
             # proxy's, and may be anybody's. RFC 9110 §6.5.1: trailers must not be merged into the header section.
             response.force_close()
@@ -225,12 +227,22 @@ def _presented(guard: ResourceServer, request: web.Request) -> tuple[bytes, Peer
         request.rel_url.path_safe,  # what routes are compared with; `path` would make one of /a%2Fb and /a/b
         request.rel_url.raw_query_string.encode("utf-8", "surrogateescape"),
         request.raw_headers,
-        lambda request: guard.peer_source.from_request(
-            request.raw_headers,
-            socket_peer=request.get_extra_info("peername"),
-            tls_peer=request.get_extra_info("ssl_object"),
-        ),
+        lambda request: _peer(guard.peer_source, request),
         request,
+    )
+
+
+def _peer(source: PeerSource, request: web.Request) -> PeerCertificate | None:
+    if getattr(source, "hidden_headers", ()) and not request.match_info.apps[0].get(_ENDS_CONNECTIONS):
+        raise Unavailable(
+            Reason.CERTIFICATE_SOURCE_MISSING,
+            "no information about the peer certificate: aiohttp takes a trailer of one request for a header of the "
+            "next, and here the next can be for another application: call install on the outermost one",
+        )
+    return source.from_request(
+        request.raw_headers,
+        socket_peer=request.get_extra_info("peername"),
+        tls_peer=request.get_extra_info("ssl_object"),
     )
 
 
