@@ -27,8 +27,9 @@ class TrustedSecret:
         self.secret_header: bytes = header_name(name, "name")
         self._file = file
         try:
-            self._stamp: tuple[int, ...] | None = _stamp(file)
-            self._values = _read(file)
+            stamp: tuple[int, ...] | None = _stamp(file)
+            # Both in one, so that of two threads none leaves what it has read under the stamp of the other.
+            self._known = stamp, _read(file)
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"Trust.secret_header(): {file} cannot be used: {error}") from None
 
@@ -42,18 +43,20 @@ class TrustedSecret:
 
     def _current(self) -> tuple[bytes, ...]:
         try:
+            known, values = self._known
             stamp = _stamp(self._file)
-            if stamp != self._stamp:
-                self._values, self._stamp = _read(self._file), stamp
+            if stamp != known:
+                values = _read(self._file)
+                self._known = stamp, values
         except (OSError, ValueError) as error:
             # A secret that was taken away must not go on to be good.
-            self._stamp = None
+            self._known = None, ()
             raise Unavailable(
                 Reason.CERTIFICATE_SOURCE_MISSING,
                 f"no information about the peer certificate: the secret of the proxy in {self._file} cannot be read: "
                 f"{type(error).__name__}",
             ) from None
-        return self._values
+        return values
 
 
 def _stamp(file: Path) -> tuple[int, ...]:
