@@ -113,7 +113,7 @@ class Trust:
         """The proxy sends a secret in the header *name*, replacing what clients send there.
 
         Needs nothing of the server. The link from the proxy must be private, for who reads it once can speak as the
-        proxy. The header does not reach the application.
+        proxy. The header does not reach ASGI and WSGI applications; those of aiohttp and gRPC see it.
 
         Args:
             name: Of letters, digits and hyphens.
