@@ -41,7 +41,7 @@ def test_attack_38_uvicorn_believes_x_forwarded_for(kit, bearer, certificate):
     with over_uvicorn(guarded(kit, preset("nginx", LOOPBACK))) as address, connected(address) as ask:
         status, said = ask(bearer, certificate, SPOOFED)
         assert (200, kit.client().thumbprint) == (status, said["thumbprint"])
-        assert "10.0.0.1" == said["client"][0], "the server did believe it"
+        assert said["client"][0].startswith("10.0.0.1"), "the server did believe it"
         assert 401 == ask(bearer, SPOOFED)[0]
 
 

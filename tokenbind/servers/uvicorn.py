@@ -100,7 +100,7 @@ def install() -> None:
 
 
 def ssl_context(config: Any, default_ssl_context_factory: Callable[[], ssl.SSLContext]) -> ReloadingSSLContext:
-    """For ``uvicorn.run(..., ssl_context_factory=ssl_context)``, 0.47 or newer: uvicorn's context, which is made anew
+    """For ``uvicorn.run(..., ssl_context_factory=ssl_context)``: uvicorn's context, which is made anew
     when a file of ``ssl_certfile=``, ``ssl_keyfile=`` or ``ssl_ca_certs=`` has changed.
     """
     files = config.ssl_certfile, config.ssl_keyfile, config.ssl_ca_certs
