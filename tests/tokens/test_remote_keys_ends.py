@@ -22,16 +22,26 @@ def issuer(tokenbind_kit):
         yield server
 
 
-@pytest.fixture
-def no_thread_is_left():
-    """Of those that fetch keys, when the test has ended."""
-    before = fetching()
+OTHERS = set()
+
+
+@pytest.fixture(autouse=True)
+def others():
+    """Threads that another test has left to the garbage are not counted."""
+    OTHERS.update(threads_alive())
     yield
-    eventually(lambda: fetching() <= before)
+    OTHERS.clear()
+
+
+@pytest.fixture
+def no_thread_is_left(others):
+    """Of those that fetch keys, when the test has ended."""
+    yield
+    eventually(lambda: not fetching())
 
 
 def fetching():
-    return {thread for thread in threads_alive() if thread.name == "tokenbind-keys"}
+    return {thread for thread in threads_alive() if thread.name == "tokenbind-keys"} - OTHERS
 
 
 def test_close_ends_it(verify, issuer, no_thread_is_left):
