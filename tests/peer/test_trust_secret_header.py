@@ -102,3 +102,14 @@ def test_secret_headers_that_cannot_be(secret):
         Trust.secret_header("X-Proxy-Secret", file=secret.with_suffix(".missing"))
     with pytest.raises(ConfigurationError, match="same name"):
         preset("nginx", Trust.secret_header("x-k7qd2-cert", file=secret))
+
+
+def test_a_secret_that_is_a_pipe(secret):
+    """It would be waited for, by every request: not taken at first, and refused if it comes later."""
+    ask = ask_with(preset("nginx", Trust.secret_header("X-Proxy-Secret", file=secret)), b"a" * 32)
+    ask()
+    secret.unlink()
+    os.mkfifo(secret)
+    unreadable(ask)
+    with pytest.raises(ConfigurationError, match="no regular file"):
+        Trust.secret_header("X-Proxy-Secret", file=secret)

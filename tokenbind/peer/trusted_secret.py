@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hmac import compare_digest
 from pathlib import Path
+from stat import S_ISREG
 
 from ..errors import ConfigurationError, Reason, Unavailable
 from .fields import header_name
@@ -61,6 +62,8 @@ class TrustedSecret:
 
 def _stamp(file: Path) -> tuple[int, ...]:
     status = file.stat()
+    if not S_ISREG(status.st_mode):
+        raise OSError("it is no regular file")  # a pipe would be waited for, by every request
     # The time of change, too: who writes in place can set the other one back, as archives and images do.
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 

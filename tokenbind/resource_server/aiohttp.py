@@ -14,7 +14,7 @@ from ..peer import PeerSource
 from ..tokens import BoundToken, Verifier
 from .challenge import Refusal, cache_control_to_add
 from .guard import WEBSOCKET, GuardOptions, ResourceServer
-from .lifetime import Sleep, end_of_token, watched
+from .lifetime import Sleep, TokenEnded, end_of_token, watched
 from .views import VIEW_ERRORS, refuse, token_in
 
 
@@ -103,13 +103,6 @@ class _Call:
         self.peer = peer
         self.response: web.StreamResponse | None = None
         self.closed = False
-
-
-class _Ended(Exception):
-    """Unwinds a handler whose token does not stand any more."""
-
-    def __init__(self, error: InvalidToken | Unavailable) -> None:
-        self.error = error
 
 
 class _Guarded:
@@ -203,11 +196,11 @@ class _Guarded:
                 if begun is not None and begun.content_type != _EVENTS and request.transport is not None:
                     # So that it does not pass for complete. Now, because a handler may not let itself be cancelled.
                     request.transport.abort()
-                raise _Ended(error)
+                raise TokenEnded(error)
 
         try:
             await watched(run, watch)
-        except _Ended as ended:
+        except TokenEnded as ended:
             refusal = self._guard.refusal(ended.error)
             response = call.response
             if response is None:

@@ -12,7 +12,7 @@ from ..peer import PeerSource
 from ..tokens import BoundToken, Verifier
 from .challenge import Refusal, as_asgi, cache_control_to_add
 from .guard import GuardOptions, ResourceServer
-from .lifetime import Sleep, end_of_token, watched
+from .lifetime import Sleep, TokenEnded, end_of_token, watched
 from .middleware import Guarded
 from .websocket import Websocket
 
@@ -144,9 +144,9 @@ class BoundTokenMiddleware(Guarded[App]):
             error = await end_of_token(self.guard.verifier, token, peer, sleep)
             if not complete:
                 ended = error
-                raise _Ended
+                raise TokenEnded(error)
 
-        with suppress(_Ended):
+        with suppress(TokenEnded):
             await watched(lambda: self._call_http(scope, receive, send_and_note, token), watch)
         if ended is not None and not complete:
             await self._end(ended, started, send)
@@ -177,10 +177,6 @@ class BoundTokenMiddleware(Guarded[App]):
         except OSError:
             if not websocket.refused:
                 raise
-
-
-class _Ended(Exception):
-    """Unwinds an application whose token does not stand any more."""
 
 
 def _presented(guard: ResourceServer, scope: Scope) -> tuple[bytes, PeerCertificate | None] | None:

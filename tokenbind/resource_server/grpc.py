@@ -25,8 +25,8 @@ from ..peer import PeerSource
 from ..tokens import BoundToken, Verifier
 from .challenge import Refusal
 from .guard import GuardOptions, ResourceServer
-from .lifetime import end_of_token, watched
-from .rpc import Call, Ended, WatchedCall, bound_token, challenge, details, presented
+from .lifetime import TokenEnded, end_of_token, watched
+from .rpc import Call, WatchedCall, bound_token, challenge, details, presented
 from .views import VIEW_ERRORS, refuse
 
 
@@ -171,7 +171,7 @@ class AsyncBoundTokenInterceptor(_Interceptor, grpc.aio.ServerInterceptor):  # t
                 call = Call(context, token) if end is None else WatchedCall(context, token, end)
                 try:
                     return await _run(handler, requests, call)
-                except Ended as ended:
+                except TokenEnded as ended:
                     refusal = guard.refusal(ended.error)
                     await call.settled()
                 except VIEW_ERRORS as error:

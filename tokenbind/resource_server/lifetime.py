@@ -13,10 +13,17 @@ from ..errors import InvalidToken, Unavailable
 from ..tokens import BoundToken, Verifier
 
 
-__all__ = ["Sleep", "Watch", "end_of_token", "watched"]
+__all__ = ["Sleep", "TokenEnded", "Watch", "end_of_token", "watched"]
 
 Sleep = Callable[[float], Awaitable[object]]
 Watch = Callable[[Sleep], Awaitable[None]]
+
+
+class TokenEnded(Exception):
+    """For a watch to raise: unwinds an application whose token does not stand any more."""
+
+    def __init__(self, error: InvalidToken | Unavailable) -> None:
+        self.error = error
 
 
 async def end_of_token(

@@ -16,11 +16,11 @@ from ..peer import PeerSource, TLSConnection
 from ..tokens import BoundToken
 from .challenge import Refusal
 from .guard import ResourceServer
-from .lifetime import Sleep
+from .lifetime import Sleep, TokenEnded
 from .views import token_in
 
 
-__all__ = ["Call", "Ended", "WatchedCall", "bound_token", "challenge", "details", "presented"]
+__all__ = ["Call", "WatchedCall", "bound_token", "challenge", "details", "presented"]
 
 _KEY = "token"
 _is_ip_address = re.compile(r"ipv[46]:\[?(.+?)\]?:(\d+)").fullmatch
@@ -60,9 +60,9 @@ class WatchedCall(Call):
         self._end = end
 
     async def watch(self, sleep: Sleep) -> None:
-        """Raises `Ended` when the token does not stand any more."""
+        """Raises `TokenEnded` when the token does not stand any more."""
         try:
-            raise Ended(await self._end(sleep))
+            raise TokenEnded(await self._end(sleep))
         finally:
             self._ended = True
 
@@ -93,13 +93,6 @@ class WatchedCall(Call):
             await asyncio.shield(self._first)
         else:
             await sending
-
-
-class Ended(Exception):
-    """Unwinds a servicer whose token does not stand any more."""
-
-    def __init__(self, error: InvalidToken | Unavailable) -> None:
-        self.error = error
 
 
 def bound_token(context: Any) -> BoundToken:
