@@ -14,7 +14,7 @@ from tokenbind import Reason
 
 __all__ = ["Suite", "checks_of"]
 
-_BODY = bytes(150_000)  # larger than what any of them keeps in memory
+_LONG = 150_000  # bytes; more than any of them keeps in memory
 _CONNECTIONS = 12
 _RECORD, _HEAD = 16_384, 200  # the longest of TLS; and a header without the token, at most
 
@@ -31,7 +31,7 @@ class Suite(Attacks):
             with self._connect(client) as connection:
                 self._accepted(connection.ask(self._token(client)), client)
             with self._connect(client) as connection:
-                self._accepted(connection.ask(self._token(client), body=_BODY), client, len(_BODY))
+                self._accepted(connection.ask_long(self._token(client), _LONG), client, _LONG)
 
     def no_room_for_the_header(self) -> None:
         """A header of more than a kilobyte beside a request that fills the buffer.
@@ -39,9 +39,8 @@ class Suite(Attacks):
         In one TLS record: of what comes in several, the proxy may have read the first alone when it adds the header.
         """
         token = self._token(self.certificates.rsa_4096)
-        body = "a" * (_RECORD - len(token) - _HEAD)
         with self._connect(self.certificates.rsa_4096) as connection:
-            answer = connection.ask_raw(token, f"Content-Length: {len(body)}\r\n", "POST", body)
+            answer = connection.ask_long(token, _RECORD - _HEAD - len(token))
             assert (answer.status, answer.reference) == (500, ""), answer
 
     def wrong_certificates(self) -> None:
@@ -53,7 +52,7 @@ class Suite(Attacks):
             with self._connect(client) as connection:
                 self._refused(connection.ask(self._token()), Reason.CERTIFICATE_MISMATCH)
         with self._connect(certificates.thief) as connection:
-            self._refused(connection.ask(self._token(), body=_BODY), Reason.CERTIFICATE_MISMATCH)
+            self._refused(connection.ask_long(self._token(), _LONG), Reason.CERTIFICATE_MISMATCH)
 
     def misleading_certificates(self) -> None:
         """Alternative names that are written to be misread as a header; what is in the header is not theirs to say."""
