@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tokenbind import SigningKey, TokenIssuer
 from tokenbind.testing import BindingKit
-from tokenbind.tokens.remote_keys import _now as now
+from tokenbind.tokens.clock import elapsed as now
 
 
 sys.path.append(str(Path(__file__).parents[1] / "tokens"))

@@ -22,8 +22,8 @@ def issuer(tokenbind_kit):
 @pytest.fixture
 def suspend(monkeypatch):
     """Call it with seconds: for the keys, they have passed; no thread has run in them."""
-    real, passed = remote_keys._now, []
-    monkeypatch.setattr(remote_keys, "_now", lambda: real() + sum(passed))
+    real, passed = remote_keys.elapsed, []
+    monkeypatch.setattr(remote_keys, "elapsed", lambda: real() + sum(passed))
     return passed.append
 
 

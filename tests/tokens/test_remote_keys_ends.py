@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 from tokenbind import BindingPolicy, KeySet, Reason, SigningKey, Unavailable
-from tokenbind.tokens import remote_keys
+from tokenbind.tokens import forking
 from tokenbind.tokens.refresher import Bell
 
 from .issuing_server import IssuingServer, document, eventually
@@ -153,7 +153,6 @@ def test_a_log_that_raises_does_not_end_the_thread(issuer, monkeypatch):
 FORKING = """
 import os, signal, sys, threading
 from tokenbind import InvalidToken, KeySet, PeerCertificate, Reason, TokenVerifier
-from tokenbind.tokens import remote_keys
 
 signal.alarm(60)  # the deadline
 url, audience, ca, good, new, peer = sys.argv[1:]
@@ -230,7 +229,7 @@ def test_what_a_child_begins_with(issuer):
     verifier, token = issuer.verifier(keys), issuer.mint()
     assert issuer.accepts(verifier, token)
     known, bell = keys.current(), keys._bell
-    remote_keys._after_fork()
+    forking._after_fork()
     assert not keys._has_thread
 
     assert issuer.accepts(verifier, token)

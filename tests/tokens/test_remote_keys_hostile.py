@@ -9,8 +9,8 @@ import pytest
 
 from tokenbind import Reason, SigningKey, Unavailable
 from tokenbind.testing import BindingKit
+from tokenbind.tokens.clock import elapsed
 from tokenbind.tokens.compact import base64url
-from tokenbind.tokens.remote_keys import _now
 
 from .issuing_server import IssuingServer, document, resetting, saying
 
@@ -151,7 +151,7 @@ def test_a_set_without_a_usable_key(verify, issuer, fetched, value):
     verifier, problem = fetched(document(value))
 
     assert "JWK Set" in problem
-    verifier._keys._asked_at = _now()  # nobody may ask again now
+    verifier._keys._asked_at = elapsed()  # nobody may ask again now
     for refused in (token, issuer.mint()):
         assert Reason.KEY_UNKNOWN is issuer.refuses(verifier, refused)
     issuer.publish(issuer.key)

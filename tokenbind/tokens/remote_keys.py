@@ -11,19 +11,17 @@ The age of the keys is measured by a clock that counts on while the machine is s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from functools import partial
 import logging
-import os
 from threading import Lock
-import time
 from typing import TYPE_CHECKING, Any
-import weakref
 
 from ..errors import ConfigurationError, Reason, TokenBindError, Unavailable
+from .clock import elapsed
 from .closing import Closing
+from .forking import Forking
 from .jwks_fetcher import jwks_fetcher
 from .keys import KeySet, read_jwks
 from .refresher import Bell, start_thread
@@ -43,16 +41,9 @@ _GRACE_SECONDS = 0.5
 _NO_PROBLEMS: Sequence[ConfigurationError] = ()
 
 _log = logging.getLogger("tokenbind")
-_alive: weakref.WeakSet[RemoteKeySet] = weakref.WeakSet()
 
 
-# Seconds, from an arbitrary beginning, that pass in suspension too.
-_now: Callable[[], float] = (
-    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
-)
-
-
-class RemoteKeySet(Closing):
+class RemoteKeySet(Closing, Forking):
     """The keys that an issuer publishes. A `KeySource`; share one between all verifiers of that issuer.
 
     What it does: fetches over verified TLS, without redirects, with bounds on size and time; takes at most 100 keys;
@@ -122,8 +113,7 @@ class RemoteKeySet(Closing):
         self._flaw = ""  # of the document
         self._failures = 0
         self._closed = False
-        self._be_born()
-        _alive.add(self)
+        Forking.__init__(self)
 
     def _be_born(self) -> None:
         """What a process begins with, after a fork as well: no thread, and nobody who waits."""
@@ -143,7 +133,7 @@ class RemoteKeySet(Closing):
             Unavailable: ``keys_unavailable``.
         """
         keys, until = self._known
-        if keys is None or _now() >= until:
+        if keys is None or elapsed() >= until:
             problem = self._problem or "they are too old"  # the machine was suspended, and no fetch has failed yet
             raise Unavailable(Reason.KEYS_UNAVAILABLE, f"the issuer's keys are not known: {problem}")
         if not self._has_thread:
@@ -181,7 +171,7 @@ class RemoteKeySet(Closing):
             "url": self._url,
             "refresh_seconds": self._refresh,
             "max_stale_seconds": self._max_stale,
-            "age_seconds": None if self._fetched_at is None else round(_now() - self._fetched_at, 3),
+            "age_seconds": None if self._fetched_at is None else round(elapsed() - self._fetched_at, 3),
             "problem": self._problem or None,
             "keys": keys.describe()["keys"] if keys else [],
         }
@@ -191,14 +181,14 @@ class RemoteKeySet(Closing):
 
     def _has_other_keys_than(self, seen: KeySet | None) -> bool:
         keys, until = self._known
-        return keys is not None and keys is not seen and _now() < until
+        return keys is not None and keys is not seen and elapsed() < until
 
     def _ask(self, seen: KeySet | None) -> Future[None] | None:
         """What the caller has to wait for, if anything."""
         with self._lock:
             if self._closed or self._has_other_keys_than(seen):
                 return None
-            now = _now()
+            now = elapsed()
             self._begun = min(self._begun, now)
             late = now > self._begun + self._timeout + _GRACE_SECONDS  # name resolution cannot be cut off
             if self._first_done or late or now < self._known[1]:
@@ -233,7 +223,7 @@ class RemoteKeySet(Closing):
                 return None
             self._bell.silence()  # together with taking what was asked for, or it would be fetched twice
             asked = self._asked
-        started = _now()
+        started = elapsed()
         try:
             self._take(self._fetch(), started)
         except Exception as error:  # noqa: BLE001 - the thread must live; whatever it was, there are no new keys
@@ -243,7 +233,7 @@ class RemoteKeySet(Closing):
         self._first_done = True
         self._answer(asked)
         # Counted so that the next fetch ends, and does not only begin, before this one is `refresh_seconds` old.
-        pause = max(self._refresh / 2, self._refresh - self._timeout - (_now() - started))
+        pause = max(self._refresh / 2, self._refresh - self._timeout - (elapsed() - started))
         return min(pause, _MAX_PAUSE_SECONDS, 2.0 ** min(self._failures - 1, 10)) if self._failures else pause
 
     def _take(self, document: dict[str, Any], fetched_at: float) -> None:
@@ -270,7 +260,7 @@ class RemoteKeySet(Closing):
             self._failures += 1
             self._problem = problem
         meanwhile = (
-            "the last ones serve on" if _now() < self._known[1] else "every token is refused with 503 until then"
+            "the last ones serve on" if elapsed() < self._known[1] else "every token is refused with 503 until then"
         )
         _warn("the keys of %s could not be fetched, %s: %s", self._url, meanwhile, problem)
 
@@ -284,12 +274,3 @@ def _new_future() -> Future[None]:
     future: Future[None] = Future()
     future.set_running_or_notify_cancel()  # so that an asyncio task which is cancelled does not cancel it for others
     return future
-
-
-def _after_fork() -> None:
-    for keys in list(_alive):
-        keys._be_born()
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch
-    os.register_at_fork(after_in_child=_after_fork)
