@@ -38,7 +38,7 @@ def refused(proxied):
 
 
 @pytest.mark.parametrize(("form", "name"), WAYS)
-def test_every_preset_has_its_negative_twins(proxied, kit, bearer, refused, form, name):
+def test_every_preset_has_its_negative_twins(proxied, kit, bearer, refused, form, name, caplog):
     """The rightful client passes; without its certificate, with another or a renewed one, around the proxy, nobody."""
     source, header, client = preset(name, TRUST), header_of(name), kit.client()
     host = (b"host", b"api.example")
@@ -51,7 +51,10 @@ def test_every_preset_has_its_negative_twins(proxied, kit, bearer, refused, form
     assert header.decode().lower() not in said["headers"]
     assert "authorization" in said["headers"]
     refused(Reason.CERTIFICATE_MISSING, 401, source, bearer, host)
+    assert f"the trusted proxy sent no {header.decode().lower()} header" in caplog.text
+    caplog.clear()
     refused(Reason.CERTIFICATE_MISMATCH, 401, source, bearer, host, field(kit.client("stranger")))
+    assert "sent no" not in caplog.text
     refused(Reason.CERTIFICATE_MISMATCH, 401, source, bearer, host, field(kit.renewed(client)))
     refused(Reason.PROXY_UNTRUSTED, 400, source, bearer, host, field(client), peer=STRANGER)
     refused(Reason.PROXY_UNTRUSTED, 400, source, bearer, host, peer=STRANGER)

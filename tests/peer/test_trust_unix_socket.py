@@ -12,16 +12,15 @@ from .forwarding import preset
 from .trusting import environ_of, no_evidence, scope_of, untrusted
 
 
-@pytest.mark.parametrize("path", ["/run/api.sock", "api.sock"])
-def test_a_unix_socket(client, field, path, tmp_path, monkeypatch):
-    """The server's own socket must be the one, by its name; relative ones are taken from here."""
+def test_a_unix_socket(client, field, tmp_path, monkeypatch):
+    """The server's own socket must be the one, by its name; a relative one, which a server may have, is from here."""
     monkeypatch.chdir(tmp_path)
-    absolute = str(tmp_path / path)
+    path = str(tmp_path / "api.sock")
     source = preset("nginx", Trust.unix_socket(path))
-    for name in (path, absolute):
+    for name in (path, "api.sock"):
         assert client.thumbprint == source.from_scope(scope_of(field, peer="", name=name)).thumbprint
         assert client.thumbprint == source.from_environ(environ_of(field, peer="", name=name)).thumbprint
-    for name in ("", "/run/other.sock", b"\0api", ("127.0.0.1", 8000), path + "x", 5):
+    for name in ("", "/api.sock", "x/api.sock", b"\0api", ("127.0.0.1", 8000), path + "x", 5):
         untrusted(lambda name=name: source.from_scope(scope_of(field, peer="", name=name)))
         untrusted(lambda name=name: source.from_environ(environ_of(field, peer="", name=name)))
 

@@ -88,7 +88,7 @@ class Trust:
         permissions of the socket.
 
         Raises:
-            ConfigurationError: if *path* is no path in a file system; abstract sockets are open to everybody.
+            ConfigurationError: if *path* is no absolute path; abstract sockets are open to everybody.
         """
         return cls(_UnixSocket(path))
 
@@ -168,14 +168,17 @@ class _UnixSocket:
         text = os.fspath(path)
         if type(text) is not str or not text or "\0" in text:
             raise ConfigurationError('Trust.unix_socket() takes the path of a socket, such as "/run/api.sock"')
+        if not Path(text).is_absolute():  # of which directory, would be for whoever starts the server to say
+            raise ConfigurationError(
+                f"Trust.unix_socket() takes an absolute path, such as {str(Path(text).absolute())!a}"
+            )
         self._path = text
-        self._absolute = Path(text).absolute()
 
     def check(self, incoming: Incoming) -> None:
         name = incoming.socket_name
         if name is None:
             raise incoming.no_evidence("the server does not tell on which socket the request came")
-        if name == self._path or (type(name) is str and name and Path(name).absolute() == self._absolute):
+        if name == self._path or (type(name) is str and name and Path(name).absolute() == Path(self._path)):
             return
         raise untrusted(f"it did not come over the Unix socket {self._path!a}")
 

@@ -69,7 +69,7 @@ def _network(text: str) -> _Network:
     try:
         network: _Network = ipaddress.ip_network(text)
     except ValueError as error:
-        raise ConfigurationError(f"Trust.addresses(): {error}") from None
+        raise ConfigurationError(f"Trust.addresses(): {_meant(text) or error}") from None
     if type(text) is not str:
         raise ConfigurationError('Trust.addresses() takes text, such as "10.0.0.0/8"')
     if "%" in text:  # that of a peer is not looked at, so the address would be trusted on every interface
@@ -77,6 +77,15 @@ def _network(text: str) -> _Network:
     if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         return IPv4Network((int(network.network_address) & 0xFFFF_FFFF, network.prefixlen - 96))
     return network
+
+
+def _meant(text: str) -> str:
+    """What to write instead of *text*, should it be an address and the length of a prefix."""
+    try:
+        interface = ipaddress.ip_interface(text)
+    except ValueError:
+        return ""
+    return f"{text!a} is in {interface.network}: write that for the network, or {interface.ip} for the one address"
 
 
 def _refuse_everybody(networks: list[_Network]) -> None:

@@ -32,7 +32,8 @@ class TrustedSecret:
             # Both in one, so that of two threads none leaves what it has read under the stamp of the other.
             self._known = stamp, _read(file)
         except (OSError, ValueError) as error:
-            raise ConfigurationError(f"Trust.secret_header(): {file} cannot be used: {error}") from None
+            why = getattr(error, "strerror", None) or error  # without the path, which OSError repeats
+            raise ConfigurationError(f"Trust.secret_header(): {file} cannot be used: {why}") from None
 
     def check(self, incoming: Incoming) -> None:
         """As in `Rule.check`."""

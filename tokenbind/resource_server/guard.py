@@ -246,13 +246,15 @@ class ResourceServer:
         """
         loud = error.reason is Reason.CERTIFICATE_SOURCE_MISSING and not self._source_missing_logged
         self._source_missing_logged |= loud
+        absence = getattr(self.peer_source, "absence", "") if error.reason is Reason.CERTIFICATE_MISSING else ""
         _log.log(
             logging.ERROR if loud else logging.WARNING,
-            "%s with %d, %s: %s (reference %s)",
+            "%s with %d, %s: %s%s (reference %s)",
             "EVERY request like it is refused" if loud else "refused",
             error.status,
             error.reason,
             error,
+            absence and f": {absence}",
             error.reference,
         )
         return self._challenge.refusal(error)

@@ -16,6 +16,7 @@ from ..source import SSLObject
 from ..trust import Trust
 from ..trusted_addresses import untrusted
 from . import byte_sequence
+from .likeness import of_another_preset
 
 
 __all__ = ["Dialect", "ForwardedSource", "Found"]
@@ -24,6 +25,7 @@ __all__ = ["Dialect", "ForwardedSource", "Found"]
 Found: TypeAlias = tuple[bytes, ...] | str | None
 
 _MAX_VALUE_BYTES = 65_536
+_MAX_QUOTED = 80
 _MAX_REMEMBERED_BYTES = 16_384
 _REMEMBERED = 256
 
@@ -60,8 +62,13 @@ class ForwardedSource:
         """Not public: use the presets."""
         if not isinstance(trusted_proxy, Trust):
             raise ConfigurationError('trusted_proxy= takes a Trust, such as Trust.unix_socket("/run/api.sock")')
-        if hosts is not None and (isinstance(hosts, str) or not hosts or not all(map(_is_host, hosts))):
+        if hosts is not None and (isinstance(hosts, str) or not hosts):
             raise ConfigurationError('hosts= takes a collection of hosts, such as ["api.example"]')
+        for host in hosts or ():
+            if not _is_host(host):
+                raise ConfigurationError(
+                    f'hosts= takes names of hosts alone, such as "api.example", with a port or without: not {host!a}'
+                )
         own = [name for name in (dialect.header, dialect.chain_header, dialect.verify_header) if name]
         secrets = trusted_proxy.secret_headers
         if len({*own, *secrets}) != len(own) + len(secrets):
@@ -78,6 +85,11 @@ class ForwardedSource:
     def hidden_headers(self) -> frozenset[bytes]:
         """For middleware: the canonical names of headers that are the proxy's word to us, and no application's."""
         return self._hidden
+
+    @property
+    def absence(self) -> str:
+        """For the log of an operator: what has led to the answer that there is no certificate."""
+        return f"the trusted proxy sent no {self._dialect.header.decode()} header, or one that says so"
 
     def from_scope(self, scope: MutableMapping[str, Any]) -> PeerCertificate | None:
         """As in `PeerSource.from_scope`; see `Trust` for what the server must tell."""
@@ -127,11 +139,11 @@ class ForwardedSource:
         return certificate
 
     def _check_host(self, values: list[bytes | None]) -> None:
-        host = values[0] if len(values) == 1 else None
-        host = (host or b"").lower()
+        host = ((values[0] if len(values) == 1 else None) or b"").lower()
         name, _, port = host.rpartition(b":")
         if host not in (hosts := self._hosts or ()) and not (port.isdigit() and name in hosts):
-            raise untrusted("hosts= has not the host for which the proxy sent it")
+            said = host[:_MAX_QUOTED].decode("latin-1")
+            raise untrusted(f"hosts= has not its host, {said!a}" if said else "it has not one Host")
 
     def _is_the_proxys(self, certificate: PeerCertificate, incoming: Incoming) -> bool:
         if certificate.thumbprint in self._proxies:
@@ -193,12 +205,16 @@ class _Remembered(dict[bytes | tuple[bytes, bytes], PeerCertificate | None]):
     def __init__(self, dialect: Dialect, verified: bool | None) -> None:
         super().__init__()
         self._read = dialect.read
+        self._name = dialect.name
         self._source = f"forwarded.{dialect.name}"
         self._verified = verified
 
     def __missing__(self, key: bytes | tuple[bytes, bytes]) -> PeerCertificate | None:
         value, chain = (key, b"") if isinstance(key, bytes) else key
-        found = self._read(value)
+        try:
+            found = self._read(value)
+        except InvalidRequest as error:
+            raise InvalidRequest(error.reason, f"{error}{of_another_preset(self._name, value)}") from None
         if isinstance(found, tuple):
             ders = found + byte_sequence.read_list(chain) if chain else found
             certificate = PeerCertificate(thumbprint_of_der(ders[0]), ders, self._source, self._verified)
