@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 import subprocess
 import sys
@@ -50,13 +51,30 @@ class Attacks(Asking):
 
     def forged_bytes(self) -> None:
         for client, reason in self._attackers:
-            for name, lines, body in raw_forgeries(self._header, self._forged):
+            for name, lines in raw_forgeries(self._header, self._forged):
                 with self._noting(name, client), self._connect(client) as connection:
                     try:
-                        answer = connection.ask_raw(self._token(), lines, "POST" if body else "GET", body)
+                        answer = connection.ask_raw(self._token(), lines)
                     except REFUSALS:
                         continue
                     self._foiled(answer, reason)
+
+    def trailers(self) -> None:
+        """Servers may take the trailer of a request for its header, or for that of the next one on a connection."""
+        field = f"{self._header}: {self._forged}\r\n"
+        head, body = f"Transfer-Encoding: chunked\r\nTrailer: {self._header}\r\n", f"1\r\na\r\n0\r\n{field}\r\n"
+        for client, reason in self._attackers:
+            for method, path in (("POST", "/"), ("GET", "/health")):
+                with self._noting(f"a trailer of {path}", client), ExitStack() as stack:
+                    connection = stack.enter_context(self._connect(client))
+                    try:
+                        answer = connection.ask_raw(self._token(), head, method, body, path=path)
+                        if path == "/":
+                            self._foiled(answer, reason)
+                        answer = connection.ask(self._token())
+                    except REFUSALS:  # the proxy's connection to the service may still be there
+                        answer = stack.enter_context(self._connect(client)).ask(self._token())
+                    self._refused(answer, reason)
 
     def huge_headers(self) -> None:
         for client, reason in self._attackers:

@@ -92,9 +92,9 @@ class Client:
         self.send(token, fields, path=path)
         return self.receive()
 
-    def ask_raw(self, token: str, lines: str, method: str = "GET", body: str = "") -> Answer:
+    def ask_raw(self, token: str, lines: str, method: str = "GET", body: str = "", *, path: str = "/") -> Answer:
         """A request with these header *lines*, whatever they are."""
-        head = f"{method} / HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n{lines}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n{lines}\r\n"
         with suppress(*REFUSALS):  # who refuses a request may hang up before all of it is sent; the answer says why
             self.socket.sendall((head + body).encode())
         response = HTTPResponse(self.socket)

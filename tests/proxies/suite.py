@@ -140,6 +140,7 @@ _USUAL = (
     Suite.forged_headers,
     Suite.forged_headers_over_http_2,
     Suite.forged_bytes,
+    Suite.trailers,
     Suite.huge_headers,
     Suite.owner_forges,
     Suite.early_data,
