@@ -192,11 +192,16 @@ class ConfigurationError(TokenBindError):
 
 
 class ClientError(TokenBindError):
-    """A failure of this process as an OAuth client, found before anything was sent to the resource server."""
+    """A failure of this process as an OAuth client, found before anything was sent to the resource server.
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    Attributes:
+        retry_after_seconds: How long the authorization server asked to be left alone (RFC 9110 §10.2.3), or None.
+    """
+
+    def __init__(self, reason: Reason, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
 
 
 class IdentityError(ClientError):
@@ -215,10 +220,18 @@ class GrantError(ClientError):
         status: The HTTP status of its answer, or None.
     """
 
-    def __init__(self, error: str, description: str | None = None, status: int | None = None) -> None:
+    def __init__(
+        self,
+        error: str,
+        description: str | None = None,
+        status: int | None = None,
+        *,
+        retry_after_seconds: float | None = None,
+    ) -> None:
         super().__init__(
             Reason.GRANT_REFUSED,
             f"the authorization server refused: {error}" + (f" ({description})" if description else ""),
+            retry_after_seconds=retry_after_seconds,
         )
         self.error = error
         self.description = description

@@ -6,12 +6,24 @@ sent, so one finds the other.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from ..errors import Reason
 
 
-__all__ = ["Accepted", "Event", "Monitor", "Refused", "emit"]
+__all__ = [
+    "Accepted",
+    "Event",
+    "IdentityRotated",
+    "Monitor",
+    "Refused",
+    "RequestRetried",
+    "TokenFetched",
+    "TokenNotFetched",
+    "TokenRejected",
+    "emit",
+]
 
 
 class Accepted(NamedTuple):
@@ -60,7 +72,80 @@ class Refused(NamedTuple):
     source: str | None = None
 
 
-Event = Accepted | Refused
+class IdentityRotated(NamedTuple):
+    """A client goes on with another certificate; its connections with the last one are closed as they fall idle.
+
+    Attributes:
+        previous, thumbprint: Of the certificates, before and now.
+        not_after: The end of the new one's validity, aware, in UTC.
+    """
+
+    previous: str
+    thumbprint: str
+    not_after: datetime
+
+
+class TokenFetched(NamedTuple):
+    """A client got a token.
+
+    Attributes:
+        issuer: The issuer that the grant names; None if it names none.
+        thumbprint: Of the certificate that the token is for.
+        lifetime_seconds: For how long it will be used; never past the certificate's end.
+        took_seconds: From asking to having it.
+    """
+
+    issuer: str | None
+    thumbprint: str
+    lifetime_seconds: float
+    took_seconds: float
+
+
+class TokenNotFetched(NamedTuple):
+    """A client got no token, or none that is bound to its certificate.
+
+    Attributes:
+        issuer: The issuer that the grant names; None if it names none.
+        thumbprint: Of the certificate that the token was to be for.
+        reason: The stable word for why.
+        detail: The same for a person.
+        retry_in_seconds: For how long nobody is asked again.
+    """
+
+    issuer: str | None
+    thumbprint: str
+    reason: Reason
+    detail: str
+    retry_in_seconds: float
+
+
+class TokenRejected(NamedTuple):
+    """An API answered a client 401.
+
+    Attributes:
+        origin: The API's.
+        thumbprint: Of the certificate that the request was sent with.
+        error: The ``error`` of the Bearer challenge, or None.
+    """
+
+    origin: str
+    thumbprint: str
+    error: str | None
+
+
+class RequestRetried(NamedTuple):
+    """After that, a client sends the same request once more, with another token.
+
+    Attributes:
+        origin: The API's.
+        thumbprint: Of the certificate that it is sent with now.
+    """
+
+    origin: str
+    thumbprint: str
+
+
+Event = Accepted | Refused | IdentityRotated | TokenFetched | TokenNotFetched | TokenRejected | RequestRetried
 
 
 class Monitor(Protocol):
