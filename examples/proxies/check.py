@@ -1,7 +1,7 @@
 """Whether a proxy can be fooled: asks an API with a client's token, with and without the client's certificate.
 
-It sends what attackers send: the certificate header itself, its twins, and Connection with its name. Run it from where
-clients are, with a client that is allowed to GET the URL::
+It sends what attackers send: the certificate header itself, its twins, Connection with its name, and trailers. Run it
+from where clients are, with a client that is allowed to GET the URL::
 
     python check.py https://api.example/ --proxy nginx --header Cert-K7Qd2 \\
         --ca ca.pem --cert client.pem --key client.key --token-file token
@@ -16,6 +16,7 @@ The exit status is 1 if a stolen token was of use, and 2 if the client itself wa
 
 import argparse
 from base64 import b64encode
+from contextlib import closing
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -52,32 +53,49 @@ FORMS = {
 
 
 def attacks(header, value, also):
-    """Names of attacks, and the header fields of each."""
+    """Names of attacks, and the requests of each: header fields, and those of a trailer."""
     twin, own = header.replace("-", "_"), [(header, value), *also]
     twins = [(twin, value), *((name.replace("-", "_"), text) for name, text in also)]
     named = ("Connection", ", ".join(["close", header, *(name for name, _ in also)]))
-    yield "without its certificate", []
-    yield "... but with the header", own
-    yield "... twice", own * 2
-    yield "... and named in Connection", [*own, named]
-    yield "... but with the header's twin", twins
-    yield "... and the header in Connection", [*twins, named]
+    yield "without its certificate", [([], [])]
+    yield "... but with the header", [(own, [])]
+    yield "... twice", [(own * 2, [])]
+    yield "... and named in Connection", [([*own, named], [])]
+    yield "... but with the header's twin", [(twins, [])]
+    yield "... and the header in Connection", [([*twins, named], [])]
+    yield "... but with a trailer", [([], own)]
+    yield "... after one with a trailer", [([], own), ([], [])]
 
 
-def ask(url, connect, context, token, fields):
-    """The status, or the error with which the connection was refused."""
+class Connection(HTTPConnection):
+    """Is made to an address, whatever the name is that it asks for; again, if it was closed after an answer."""
+
+    def __init__(self, url, address, context):
+        super().__init__(url.netloc)
+        self.name, self.address, self.context = url.hostname, address, context
+
+    def connect(self):
+        plain = socket.create_connection(self.address, timeout=20)
+        self.sock = self.context.wrap_socket(plain, server_hostname=self.name)
+
+
+def ask(url, address, context, token, requests):
+    """The status of the last request, or the error with which the connection was refused."""
     try:
-        with (
-            socket.create_connection(connect, timeout=20) as plain,
-            context.wrap_socket(plain, server_hostname=url.hostname) as connection,
-        ):
-            http = HTTPConnection(url.netloc)
-            http.sock = connection
-            http.putrequest("GET", url.path or "/")
-            for name, value in [("Authorization", f"Bearer {token}"), *fields]:
-                http.putheader(name, value)
-            http.endheaders()
-            return http.getresponse().status
+        with closing(Connection(url, address, context)) as http:
+            for fields, trailer in requests:
+                http.putrequest("GET", url.path or "/")
+                for name, text in [("Authorization", f"Bearer {token}"), *fields]:
+                    http.putheader(name, text)
+                if trailer:
+                    http.putheader("Transfer-Encoding", "chunked")
+                    lines = "".join(f"{name}: {text}\r\n" for name, text in trailer)
+                    http.endheaders(f"1\r\na\r\n0\r\n{lines}\r\n".encode())
+                else:
+                    http.endheaders()
+                response = http.getresponse()
+                response.read()
+            return response.status
     except (OSError, HTTPException) as error:
         return error
 
@@ -109,14 +127,14 @@ def main():
             made.load_cert_chain(certificate, key)
         return made
 
-    status = ask(url, (host, port), context(options.cert, options.key), token, [])
+    status = ask(url, (host, port), context(options.cert, options.key), token, [([], [])])
     served, fooled = status == 200, False
     print(f"{'ok' if served else 'WRONG':6} {'the client itself':32} {status}")
     for certificate, prefix in [(None, ""), (options.thief_cert, "thief ")]:
         if prefix and not certificate:
             continue
-        for name, fields in attacks(options.header, value, also):
-            status = ask(url, (host, port), context(certificate, options.thief_key), token, fields)
+        for name, requests in attacks(options.header, value, also):
+            status = ask(url, (host, port), context(certificate, options.thief_key), token, requests)
             good = isinstance(status, Exception) or 400 <= status < 500
             fooled |= not good
             said = "refused by TLS" if isinstance(status, Exception) else status
