@@ -45,8 +45,17 @@ def test_what_is_no_bridge(other):
     assert ({"headers": MORE, "wsgi_environ": other}, {"asgi.scope": other}) == (scope, environ)
 
 
+@pytest.mark.parametrize("name", [name for name, _ in HIDDEN])
+def test_a_name(name):
+    assert NAMES.hides(name)
+    assert not Names([]).hides(name)
+    assert not NAMES.hides(name[:-1])
+    assert not NAMES.hides(name[:-1] + b"\xff")
+
+
 def test_nothing_to_hide():
     """Where no proxy is, nothing is copied or looked at."""
+    assert (True, False) == (bool(NAMES), bool(Names([])))
     scope, environ = {"headers": (headers := [*HIDDEN])}, {**HIDDEN_IN_ENVIRON}
     Names([]).hide_in_scope(scope)
     Names([]).hide_in_environ(environ)

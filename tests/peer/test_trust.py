@@ -100,6 +100,15 @@ def test_bridges(client, field):
         source.from_environ({"asgi.scope": scope_of(field, twin)})
 
 
+def test_what_a_source_needs(secret):
+    """Beside the headers of a request and who has sent it."""
+    socket, header = Trust.unix_socket("/run/api.sock"), Trust.secret_header("X-Proxy-Secret", file=secret)
+    assert set() == preset("nginx", header & Trust.addresses("10.0.0.1")).needs
+    assert {"socket_name"} == preset("nginx", header & socket).needs
+    assert {"host"} == preset("nginx", header, hosts=["api.example"]).needs
+    assert {"host", "socket_name"} == preset("nginx", socket, hosts=["api.example"]).needs
+
+
 def test_remedies(field):
     """A server without a shim, and one that needs one more step, are told so."""
     source = preset("nginx", Trust.addresses("10.0.0.1"))
@@ -124,4 +133,4 @@ def test_total(own, name, peer):
         with pytest.raises((InvalidRequest, Unavailable)):
             source.from_environ({"gunicorn.socket": own, "asgi.scope": name, "HTTP_HOST": name})
         with pytest.raises((InvalidRequest, Unavailable)):
-            source.from_request([], socket_peer=peer)
+            source.from_request([], socket_peer=peer, socket_name=name)

@@ -85,7 +85,8 @@ def test_sockets_of_wsgi_servers(client, field, key):
 
 
 def test_the_parts_of_a_request_without_a_peer(field):
-    no_evidence(lambda: preset("nginx", Trust.addresses("10.0.0.1")).from_request([field]))
+    source = preset("nginx", Trust.addresses("10.0.0.1"))
+    assert "give socket_peer=" in no_evidence(lambda: source.from_request([field], socket_name=("10.0.0.1", 1)))
 
 
 @pytest.mark.parametrize("peer", ["", "10.0.0.1", b"", (), (1, 2), (None, 1), 10, ("not an address", 1), ("", 1)])

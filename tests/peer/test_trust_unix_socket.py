@@ -9,7 +9,7 @@ from tokenbind import ConfigurationError
 from tokenbind.peer import Trust
 
 from .forwarding import preset
-from .trusting import environ_of, no_evidence, scope_of, untrusted
+from .trusting import environ_of, no_evidence, scope_of, untrusted, ways
 
 
 def test_a_unix_socket(client, field, tmp_path, monkeypatch):
@@ -18,11 +18,11 @@ def test_a_unix_socket(client, field, tmp_path, monkeypatch):
     path = str(tmp_path / "api.sock")
     source = preset("nginx", Trust.unix_socket(path))
     for name in (path, "api.sock"):
-        assert client.thumbprint == source.from_scope(scope_of(field, peer="", name=name)).thumbprint
-        assert client.thumbprint == source.from_environ(environ_of(field, peer="", name=name)).thumbprint
+        for ask in ways(source, field, peer="", name=name):
+            assert client.thumbprint == ask().thumbprint
     for name in ("", "/api.sock", "x/api.sock", b"\0api", ("127.0.0.1", 8000), path + "x", 5):
-        untrusted(lambda name=name: source.from_scope(scope_of(field, peer="", name=name)))
-        untrusted(lambda name=name: source.from_environ(environ_of(field, peer="", name=name)))
+        for ask in ways(source, field, peer="", name=name):
+            untrusted(ask, "Unix socket")
 
 
 def test_no_address_is_no_unix_socket(field):
@@ -31,7 +31,7 @@ def test_no_address_is_no_unix_socket(field):
     no_evidence(lambda: source.from_scope(scope_of(field, peer=None, name=None, client=None)))
     no_evidence(lambda: source.from_scope({"type": "http", "headers": [field], "client": None}))
     no_evidence(lambda: source.from_environ({"HTTP_X_K7QD2_CERT": "x", "REMOTE_ADDR": ""}))
-    no_evidence(lambda: source.from_request([field], socket_peer=""))
+    assert "give socket_name=" in no_evidence(lambda: source.from_request([field], socket_peer=""))
 
 
 @pytest.mark.parametrize("path", ["", "\0api", b"/run/api.sock", b"\0api"])

@@ -35,11 +35,11 @@ def verified_tls(connections, client):
     return connections.memory(connections.server(), connections.client(client))[0]
 
 
-def ways(source, *fields, peer=("10.0.0.1", 4711)):
+def ways(source, *fields, peer=("10.0.0.1", 4711), name=("10.0.0.2", 8000)):
     """The same request in each of the three ways."""
-    yield lambda: source.from_scope(scope_of(*fields, peer=peer))
-    yield lambda: source.from_environ(environ_of(*fields, peer=peer))
-    yield lambda: source.from_request(iter(fields), socket_peer=peer)
+    yield lambda: source.from_scope(scope_of(*fields, peer=peer, name=name))
+    yield lambda: source.from_environ(environ_of(*fields, peer=peer, name=name))
+    yield lambda: source.from_request(iter(fields), socket_peer=peer, socket_name=name)
 
 
 def untrusted(ask, words=""):

@@ -66,21 +66,22 @@ class NotingSource(TLSConnection):
         self.peer = peer
         self.asked = []
 
-    def from_request(self, headers, *, socket_peer=None, tls_peer=None):
-        self.asked.append((headers, socket_peer, tls_peer))
+    def from_request(self, headers, *, socket_peer=None, socket_name=None, tls_peer=None):
+        self.asked.append((headers, socket_peer, socket_name, tls_peer))
         return self.peer
 
 
 def test_another_source_is_given_the_whole_request(authenticate, tokenbind_kit, tokenbind_client, tokenbind_stranger):
-    """A configured source decides alone, and sees headers, socket peer and TLS object as they came."""
+    """A configured source decides alone, and sees headers, both ends of the socket and TLS object as they came."""
     source = NotingSource(tokenbind_client.peer)
     guard = ResourceServer(tokenbind_kit.verifier, source)
     options = {"headers": [(b"X-Mixed", b"1")], "socket_peer": ("192.0.2.1", 9), "tls_peer": "its TLS object"}
+    options |= {"socket_name": "/run/api.sock"}
     token = tokenbind_kit.mint(tokenbind_client)
     assert tokenbind_client.thumbprint == authenticate(guard, tokenbind_stranger, token, **options).thumbprint
     ((headers, *others),) = source.asked
     assert [(b"authorization", f"Bearer {token}".encode()), (b"X-Mixed", b"1")] == headers
-    assert [("192.0.2.1", 9), "its TLS object"] == others
+    assert [("192.0.2.1", 9), "/run/api.sock", "its TLS object"] == others
 
 
 @pytest.mark.parametrize("scheme", [b"Bearer ", b"bearer ", b"BEARER ", b"Bearer    "])

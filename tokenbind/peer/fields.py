@@ -41,6 +41,13 @@ class Names:
         self._lengths = frozenset(map(len, self._names))
         self._keys = [(name, environ_key(name)) for name in self._names]
 
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def hides(self, name: bytes) -> bool:
+        """Whether *name* is one of them, or looks like one."""
+        return len(name) in self._lengths and name.translate(_CANONICAL) in self._names
+
     def among(self, headers: Iterable[tuple[bytes, bytes]]) -> Fields:
         """Their values among *headers*."""
         found: Fields = {}
@@ -60,11 +67,7 @@ class Names:
     def hide_in_scope(self, scope: MutableMapping[str, Any]) -> None:
         """Take them, and all that look like them, out of an ASGI scope, which must be the caller's own."""
         if self._names:
-            scope["headers"] = [
-                field
-                for field in scope["headers"]
-                if len(field[0]) not in self._lengths or field[0].translate(_CANONICAL) not in self._names
-            ]
+            scope["headers"] = [field for field in scope["headers"] if not self.hides(field[0])]
             if isinstance(environ := scope.get("wsgi_environ"), Mapping):  # a2wsgi
                 scope["wsgi_environ"] = environ = dict(environ)
                 self.hide_in_environ(environ)

@@ -91,18 +91,23 @@ class Incoming(NamedTuple):
 
     @classmethod
     def of_request(
-        cls, headers: Iterable[tuple[bytes, bytes]], socket_peer: object, tls_peer: SSLObject | None, names: Names
+        cls,
+        headers: Iterable[tuple[bytes, bytes]],
+        socket_peer: object,
+        socket_name: object,
+        tls_peer: SSLObject | None,
+        names: Names,
     ) -> Incoming:
         """From the parts of a request."""
         # Who knows neither may be behind uvicorn.
         if socket_peer is None and tls_peer is None and _may_have_trailers(headers := list(headers)):
             raise _no_evidence(f"{_TRAILERS}: {_SHIM}, and give socket_peer=")
-        has_tls = tls_peer is not None
-        return cls(names.among(headers), socket_peer, None, lambda: _tls.from_request(tls_peer=tls_peer), has_tls, {})
+        fields, has_tls = names.among(headers), tls_peer is not None
+        return cls(fields, socket_peer, socket_name, lambda: _tls.from_request(tls_peer=tls_peer), has_tls, {})
 
-    def no_evidence(self, what: str) -> Unavailable:
-        """The error of a server that keeps from us what the trust decision needs."""
-        shim = remedies._server(self.request).silent
+    def no_evidence(self, what: str, keyword: str) -> Unavailable:
+        """The error of a server that keeps from us what the trust decision needs, *keyword* of `from_request`."""
+        shim = remedies._server(self.request).silent if self.request else f"tokenbind.servers, or give {keyword}="
         remedy = f"{shim}; or use" if "tokenbind.servers" in shim else "use"
         return _no_evidence(f"{what}: {remedy} Trust.secret_header, which needs nothing of the server")
 

@@ -40,6 +40,7 @@ class PeerSource(Protocol):
         /,
         *,
         socket_peer: object = None,
+        socket_name: object = None,
         tls_peer: SSLObject | None = None,
     ) -> PeerCertificate | None:
         """From the parts of a request, for any other framework.
@@ -47,5 +48,6 @@ class PeerSource(Protocol):
         Args:
             headers: Names and values as they came, in their order.
             socket_peer: The address at the other end of the socket, as `socket.socket.getpeername` gives it.
+            socket_name: That of this end, as `socket.socket.getsockname` gives it.
             tls_peer: The TLS object of the connection.
         """

@@ -115,6 +115,7 @@ class TLSConnection:
         headers: Iterable[tuple[bytes, bytes]] = (),
         *,
         socket_peer: object = None,
+        socket_name: object = None,
         tls_peer: SSLObject | None = None,
     ) -> PeerCertificate | None:
         """As in `PeerSource.from_request`: *tls_peer* is asked, the other arguments are not looked at."""

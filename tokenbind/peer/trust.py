@@ -83,9 +83,9 @@ class Trust:
     def unix_socket(cls, path: str | os.PathLike[str]) -> Trust:
         """The proxy connects to the Unix socket at *path*, whose directory nobody else can enter.
 
-        The server must tell that this is the socket: its shim records it, or it gives its socket to WSGI applications.
-        That there is no address of a peer is no evidence, so `from_request` is always refused. It does NOT check the
-        permissions of the socket.
+        The server must tell that this is the socket: its shim records it, or it gives its socket to WSGI applications,
+        or ``socket_name=``; aiohttp tells it, gRPC does not. That there is no address of a peer is no evidence. It does
+        NOT check the permissions of the socket.
 
         Raises:
             ConfigurationError: if *path* is no absolute path; abstract sockets are open to everybody.
@@ -113,7 +113,7 @@ class Trust:
         """The proxy sends a secret in the header *name*, replacing what clients send there.
 
         Needs nothing of the server. The link from the proxy must be private, for who reads it once can speak as the
-        proxy. The header does not reach ASGI and WSGI applications; those of aiohttp and gRPC see it.
+        proxy. The header does not reach the application.
 
         Args:
             name: Of letters, digits and hyphens.
@@ -146,6 +146,11 @@ class Trust:
         """For sources: certificates that are the proxy's own."""
         return frozenset[str]().union(*(rule.thumbprints for rule in self._rules))
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """For sources: as `forwarded.ForwardedSource.needs`."""
+        return frozenset({"socket_name"} if any(isinstance(rule, _UnixSocket) for rule in self._rules) else ())
+
     def check(self, incoming: Incoming, /) -> None:
         """For sources: pass if *incoming* was sent by the proxy; see `Rule.check`."""
         for rule in self._rules:
@@ -177,7 +182,7 @@ class _UnixSocket:
     def check(self, incoming: Incoming) -> None:
         name = incoming.socket_name
         if name is None:
-            raise incoming.no_evidence("the server does not tell on which socket the request came")
+            raise incoming.no_evidence("the server does not tell on which socket the request came", "socket_name")
         if name == self._path or (type(name) is str and name and Path(name).absolute() == Path(self._path)):
             return
         raise untrusted(f"it did not come over the Unix socket {self._path!a}")

@@ -44,7 +44,7 @@ class TrustedAddresses:
         address = peer[0] if type(peer) in (tuple, list) and peer else None  # type: ignore[index]
         if type(address) is not str:
             if peer is None:
-                raise incoming.no_evidence("the server does not tell the address of the socket's peer")
+                raise incoming.no_evidence("the server does not tell the address of the socket's peer", "socket_peer")
             raise untrusted("it came over a socket that is not of the Internet; for those there is Trust.unix_socket")
         known = self._known.get(address)
         if known is None:

@@ -6,7 +6,8 @@ and every adapter, share each decision. The adapters know how to read a request 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 import logging
 import re
 from typing import Any, TypeAlias, TypedDict
@@ -125,6 +126,7 @@ class ResourceServer:
         *,
         query: bytes = b"",
         socket_peer: object = None,
+        socket_name: object = None,
         tls_peer: SSLObject | None = None,
     ) -> BoundToken | None:
         """The whole way for a request of any framework; in an event loop, use `authenticate_async`.
@@ -134,7 +136,7 @@ class ResourceServer:
             path: Decoded, with the mount point.
             headers: Names and values as they came, all of them.
             query: The query string, still encoded.
-            socket_peer, tls_peer: For the peer source: see `PeerSource.from_request`.
+            socket_peer, socket_name, tls_peer: For the peer source: see `PeerSource.from_request`.
 
         Returns:
             The token, or None if the request is exempt.
@@ -142,7 +144,8 @@ class ResourceServer:
         Raises:
             InvalidRequest, InvalidToken, InsufficientScope, Unavailable: `refusal` turns each into the answer.
         """
-        presented = self._prepare_request(method, path, headers, query, socket_peer, tls_peer)
+        told = {"socket_peer": socket_peer, "socket_name": socket_name, "tls_peer": tls_peer}
+        presented = self._prepare_request(method, path, headers, query, told)
         return None if presented is None else self.finish(self.verifier.verify(*presented))
 
     async def authenticate_async(
@@ -153,10 +156,12 @@ class ResourceServer:
         *,
         query: bytes = b"",
         socket_peer: object = None,
+        socket_name: object = None,
         tls_peer: SSLObject | None = None,
     ) -> BoundToken | None:
         """As `authenticate`, for asyncio and trio."""
-        presented = self._prepare_request(method, path, headers, query, socket_peer, tls_peer)
+        told = {"socket_peer": socket_peer, "socket_name": socket_name, "tls_peer": tls_peer}
+        presented = self._prepare_request(method, path, headers, query, told)
         return None if presented is None else self.finish(await self.verifier.verify_async(*presented))
 
     def prepare(
@@ -265,19 +270,10 @@ class ResourceServer:
         path: str,
         headers: Iterable[tuple[bytes, bytes]],
         query: bytes,
-        socket_peer: object,
-        tls_peer: SSLObject | None,
+        told: Mapping[str, Any],
     ) -> tuple[bytes, PeerCertificate | None] | None:
-        fields = list(headers)
-        return self.prepare(
-            method,
-            self._mount,
-            path,
-            query,
-            fields,
-            lambda fields: self.peer_source.from_request(fields, socket_peer=socket_peer, tls_peer=tls_peer),
-            fields,
-        )
+        fields, ask = list(headers), partial(self.peer_source.from_request, **told)
+        return self.prepare(method, self._mount, path, query, fields, ask, fields)
 
 
 def _stripped(mount: str) -> str:

@@ -42,6 +42,7 @@ class EventSource:
         headers: Iterable[tuple[bytes, bytes]] = (),
         *,
         socket_peer: object = None,
+        socket_name: object = None,
         tls_peer: SSLObject | None = None,
     ) -> PeerCertificate | None:
         """Always ``certificate_source_missing``: the parts of a request have no event; use `from_event`."""

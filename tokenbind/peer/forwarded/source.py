@@ -91,6 +91,14 @@ class ForwardedSource:
         """For the log of an operator: what has led to the answer that there is no certificate."""
         return f"the trusted proxy sent no {self._dialect.header.decode()} header, or one that says so"
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """For middleware: what not every server tells, and nothing else can take the place of here.
+
+        ``host``: the Host header; ``socket_name``: see `PeerSource.from_request`.
+        """
+        return self._trust.needs if self._hosts is None else self._trust.needs | {"host"}
+
     def from_scope(self, scope: MutableMapping[str, Any]) -> PeerCertificate | None:
         """As in `PeerSource.from_scope`; see `Trust` for what the server must tell."""
         return self._from(Incoming.of_scope(scope, self._names))
@@ -108,10 +116,11 @@ class ForwardedSource:
         headers: Iterable[tuple[bytes, bytes]],
         *,
         socket_peer: object = None,
+        socket_name: object = None,
         tls_peer: SSLObject | None = None,
     ) -> PeerCertificate | None:
         """As in `PeerSource.from_request`."""
-        return self._from(Incoming.of_request(headers, socket_peer, tls_peer, self._names))
+        return self._from(Incoming.of_request(headers, socket_peer, socket_name, tls_peer, self._names))
 
     def unsafe_parse(self, headers: Iterable[tuple[bytes, bytes]]) -> PeerCertificate | None:
         """The certificate that *headers* speak of, or None: the parsing step alone.
