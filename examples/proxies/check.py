@@ -64,7 +64,8 @@ def attacks(header, value, also):
     yield "... but with the header's twin", [(twins, [])]
     yield "... and the header in Connection", [([*twins, named], [])]
     yield "... but with a trailer", [([], own)]
-    yield "... after one with a trailer", [([], own), ([], [])]
+    # Three, because the proxy may send the first over a connection to the service that it does not use again.
+    yield "... after three with a trailer", [*[([], own)] * 3, ([], [])]
 
 
 class Connection(HTTPConnection):
