@@ -164,19 +164,20 @@ def test_plain_http(get, verifier, tokenbind_client, tokenbind_token, tokenbind_
 def test_the_peer_source_is_asked_about_the_socket(
     get, verifier, tokenbind_stranger, tokenbind_client, tokenbind_token
 ):
-    """Another source than the default gets the headers, and who is at the other end; and it decides."""
+    """Another source than the default gets the headers, and both ends of the connection; and it decides."""
     asked = []
 
     class Source:
         from_scope = from_environ = None
 
-        def from_request(self, headers, /, *, socket_peer, tls_peer):
-            asked.append((dict(headers)[b"X-Cert"], socket_peer[0], tls_peer.getpeercert(True)))
+        def from_request(self, headers, /, *, socket_peer, socket_name, tls_peer):
+            asked.append((dict(headers)[b"X-Cert"], socket_peer[0], socket_name, tls_peer.getpeercert(True)))
             return tokenbind_client.peer
 
     app = application(verifier, peer_source=Source())
     assert 200 == get(app, tokenbind_stranger, tokenbind_token, headers={"X-Cert": "1"})[0]
-    assert [(b"1", "127.0.0.1", tokenbind_stranger.peer.der)] == asked
+    ((header, address, own, der),) = asked
+    assert (b"1", "127.0.0.1", "127.0.0.1", tokenbind_stranger.peer.der) == (header, address, own[0], der)
 
 
 @pytest.mark.parametrize("end_responses", [False, True])

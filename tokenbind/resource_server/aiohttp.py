@@ -11,6 +11,7 @@ from aiohttp import WSCloseCode, web
 from ..binding import PeerCertificate
 from ..errors import ConfigurationError, InsufficientScope, InvalidRequest, InvalidToken, Reason, Unavailable
 from ..peer import PeerSource
+from ..peer.fields import Names
 from ..tokens import BoundToken, Verifier
 from .challenge import Refusal, cache_control_to_add
 from .guard import WEBSOCKET, GuardOptions, ResourceServer
@@ -74,7 +75,7 @@ def install(
         return await guarded.answer(request, handler)
 
     app[_INSTALLED] = True
-    app[_ENDS_CONNECTIONS] = guarded.believes_headers
+    app[_ENDS_CONNECTIONS] = bool(guarded.guard.hidden_headers)
     app.middlewares.insert(0, bound_token_middleware)
     app.on_response_prepare.append(guarded.note)
 
@@ -109,14 +110,13 @@ class _Guarded:
     """What one `install` has put into an application."""
 
     def __init__(self, guard: ResourceServer, end_responses: bool) -> None:
-        self._guard = guard
+        self.guard = guard
         self._end_responses = end_responses
-        self.believes_headers = bool(getattr(guard.peer_source, "hidden_headers", ()))
         self._key = _Key("tokenbind.call", _Call)  # its own, because a sub-application may have a guard, too
 
     async def note(self, request: web.Request, response: web.StreamResponse) -> None:
         """A response begins: a signal, because nobody has another chance at the headers of a stream."""
-        if self.believes_headers and "Transfer-Encoding" in request.headers:
+        if self.guard.hidden_headers and "Transfer-Encoding" in request.headers:
             # aiohttp takes the last trailer of a request for a header of the next one on its connection, which is the
             # proxy's, and may be anybody's. RFC 9110 §6.5.1: trailers must not be merged into the header section.
             response.force_close()
@@ -131,12 +131,13 @@ class _Guarded:
 
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The middleware."""
-        guard = self._guard
+        guard = self.guard
         try:
             presented = _presented(guard, request)
             token = None if presented is None else guard.finish(await guard.verifier.verify_async(*presented))
         except (InvalidRequest, InvalidToken, InsufficientScope, Unavailable) as error:
             return _response(guard.refusal(error))
+        _hide(guard.hidden_headers, request)
         request[TOKEN_KEY] = token
         call = request[self._key] = _Call(token, None if presented is None else presented[1])
         if token is not None and (self._end_responses or _is_handshake(request)):
@@ -163,10 +164,10 @@ class _Guarded:
     async def _refuse(self, call: _Call, error: InsufficientScope | InvalidToken) -> web.StreamResponse:
         response = call.response
         if response is None:
-            return _response(refuse(self._guard, error, call.token))
+            return _response(refuse(self.guard, error, call.token))
         if not isinstance(response, web.WebSocketResponse):
             raise error
-        refuse(self._guard, error, call.token)
+        refuse(self.guard, error, call.token)
         await response.close(code=WSCloseCode.POLICY_VIOLATION)
         return response
 
@@ -185,11 +186,11 @@ class _Guarded:
                     await response.write_eof()
 
         async def watch(sleep: Sleep) -> None:
-            error = await end_of_token(self._guard.verifier, token, call.peer, sleep)
+            error = await end_of_token(self.guard.verifier, token, call.peer, sleep)
             begun = call.response
             if isinstance(begun, web.WebSocketResponse) and begun.prepared:
                 call.closed = True
-                away = self._guard.refusal(error).status == 503
+                away = self.guard.refusal(error).status == 503
                 await begun.close(code=WSCloseCode.TRY_AGAIN_LATER if away else WSCloseCode.POLICY_VIOLATION)
             # What a handler does after its response is none of the client's business.
             elif begun is None or (self._end_responses and not begun._eof_sent):
@@ -201,7 +202,7 @@ class _Guarded:
         try:
             await watched(run, watch)
         except TokenEnded as ended:
-            refusal = self._guard.refusal(ended.error)
+            refusal = self.guard.refusal(ended.error)
             response = call.response
             if response is None:
                 response = _response(refusal)
@@ -220,23 +221,44 @@ def _presented(guard: ResourceServer, request: web.Request) -> tuple[bytes, Peer
         request.rel_url.path_safe,  # what routes are compared with; `path` would make one of /a%2Fb and /a/b
         request.rel_url.raw_query_string.encode("utf-8", "surrogateescape"),
         request.raw_headers,
-        lambda request: _peer(guard.peer_source, request),
+        lambda request: _peer(guard, request),
         request,
     )
 
 
-def _peer(source: PeerSource, request: web.Request) -> PeerCertificate | None:
-    if getattr(source, "hidden_headers", ()) and not request.match_info.apps[0].get(_ENDS_CONNECTIONS):
+def _peer(guard: ResourceServer, request: web.Request) -> PeerCertificate | None:
+    if guard.hidden_headers and not request.match_info.apps[0].get(_ENDS_CONNECTIONS):
         raise Unavailable(
             Reason.CERTIFICATE_SOURCE_MISSING,
             "no information about the peer certificate: aiohttp takes a trailer of one request for a header of the "
             "next, and here the next can be for another application: call install on the outermost one",
         )
-    return source.from_request(
+    return guard.peer_source.from_request(
         request.raw_headers,
         socket_peer=request.get_extra_info("peername"),
+        socket_name=request.get_extra_info("sockname"),
         tls_peer=request.get_extra_info("ssl_object"),
     )
+
+
+def _hide(names: Names, request: web.Request) -> None:
+    """Take the headers of those names out of *request*.
+
+    Out of itself, though aiohttp makes that no public matter: a clone fails if any header is not UTF-8, and would leave
+    files that a handler has received open, because aiohttp goes on with the first request.
+    """
+    if not names:
+        return
+    inside: Any = request
+    headers = request.headers.copy()
+    for name in set(headers):
+        if names.hides(name.encode("utf-8", "surrogateescape")):
+            headers.popall(name, None)
+    raw = tuple(field for field in request.raw_headers if not names.hides(field[0]))
+    inside._headers = type(request.headers)(headers)
+    inside._message = inside._message._replace(headers=inside._headers, raw_headers=raw)
+    for known in ("headers", "raw_headers"):
+        inside._cache.pop(known, None)
 
 
 def _method(request: web.Request) -> str | None:
