@@ -12,7 +12,6 @@ from clients import HOST, Client, Fields
 from connections import REFUSALS
 from early_data import ask_early, early_data_allowed
 from forging import forgeries, raw_forgeries
-from products.common import SECRET
 
 from tokenbind import Reason
 from tokenbind.testing import ClientCertificate
@@ -132,15 +131,15 @@ class Attacks(Asking):
 
     def around_the_proxy(self) -> None:
         """Whoever reaches the service itself can send any header."""
-        forged = (self._header, self._forged)
+        forged, secret = (self._header, self._forged), self.certificates.secret
         outsiders: list[tuple[str, ClientCertificate | None, Fields]] = {
             "address": [("127.0.0.2", None, [forged]), ("127.0.0.2", None, [forged, ("X-Forwarded-For", "127.0.0.1")])],
             "secret": [
                 ("127.0.0.1", None, [forged]),
                 ("127.0.0.1", None, [forged, ("Proxy-Secret", "")]),
-                ("127.0.0.1", None, [forged, ("Proxy-Secret", "0" * 48)]),
-                ("127.0.0.1", None, [forged, ("Proxy-Secret", SECRET), ("Proxy-Secret", SECRET)]),
-                ("127.0.0.1", None, [forged, ("Proxy_Secret", SECRET)]),
+                ("127.0.0.1", None, [forged, ("Proxy-Secret", "0" * 64)]),
+                ("127.0.0.1", None, [forged, ("Proxy-Secret", secret), ("Proxy-Secret", secret)]),
+                ("127.0.0.1", None, [forged, ("Proxy_Secret", secret)]),
             ],
             "mutual TLS": [("127.0.0.1", self.certificates.thief, [forged])],
         }.get(self.setup.reach_name, [])
@@ -153,7 +152,7 @@ class Attacks(Asking):
         """The proxy replaces what clients send under the secret's name, and adds none."""
         for name in ("Proxy-Secret", "Proxy_Secret"):
             with self._connect(self.certificates.owner) as connection:
-                answer = connection.ask(self._token(), [(name, "0" * 48), ("Connection", "Proxy-Secret")])
+                answer = connection.ask(self._token(), [(name, "0" * 64), ("Connection", "Proxy-Secret")])
                 assert answer.status in (200, 400), answer
 
     def proxy_as_a_client(self) -> None:

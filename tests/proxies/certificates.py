@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import quote
 
@@ -42,6 +43,7 @@ class Certificates(Credentials):
         self.rsa_4096 = self.good[2]
         self.self_signed = self._issue("self-signed", self_signed=True)
         self.proxy = self.kit.client("proxy")
+        self.secret = token_hex(32)  # of the proxy, where it has one in place of a certificate
         sha256, pem = sha256_hex(self.owner), quote(self.owner.pem, safe="")
         self.misleading = tuple(
             self._issue(name, alternative_names=[alternative_name])

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 import os
 from pathlib import Path
+import pwd
 import random
 import re
 import shutil
@@ -62,9 +63,9 @@ def running(setup: Setup, certificates: Certificates) -> Iterator[Place]:
         for name, old, new in setup.changes:
             _replace(folder / name, old, new)
         for file in folder.iterdir():
-            _localise(file, folder, setup, port, service_port, certificates.proxy.thumbprint)
+            _localise(file, folder, setup, port, service_port, certificates)
         certificates.write_proxy_files(folder)
-        (folder / "secret").write_text(f"{SECRET}\n")
+        (folder / "secret").write_text(f"{certificates.secret}\n")
         address = str(folder / "api.sock") if setup.reach.socket else service_port
         command = [*SERVERS[setup.server], *_listening(setup.server, address), *setup.reach.arguments]
         service = stack.enter_context(_started(command, folder, "service", service_port))
@@ -95,14 +96,21 @@ def _replace(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-def _localise(file: Path, folder: Path, setup: Setup, port: int, service_port: int, proxy_thumbprint: str) -> None:
-    """Ports, addresses and paths of a test in place of those of the example; nothing else."""
+def _localise(file: Path, folder: Path, setup: Setup, port: int, service_port: int, certificates: Certificates) -> None:
+    """Ports, addresses, paths, users and secrets of a test in place of those of the example; nothing else."""
     text = re.sub(r"/(etc/ssl|run)/api\b", str(folder), file.read_text())
     for old, new in setup.proxy.local:
         text = text.replace(old, new)
-    text = text.replace(PROXY_THUMBPRINT, proxy_thumbprint)
+    text = re.sub(r"\b10\.0\.0\.[45]\b", "127.0.0.1", text)
+    text = text.replace(PROXY_THUMBPRINT, certificates.proxy.thumbprint).replace(SECRET, certificates.secret)
+    if not _is_user("www-data"):
+        text = text.replace("user www-data;\n", "")
     text = text.replace("$PWD", str(folder)).replace("$PORT", str(port))
     file.write_text(re.sub(r"\b8000\b", str(service_port), text))
+
+
+def _is_user(name: str) -> bool:
+    return any(user.pw_name == name for user in pwd.getpwall())
 
 
 @contextmanager

@@ -47,7 +47,7 @@ _apache = Proxy(
             Change(
                 _FILE,
                 _PASS,
-                f"    RequestHeader set Proxy-Secret {SECRET}\n    ProxyPass / http://127.0.0.1:8000/\n",
+                f"    RequestHeader set Proxy-Secret {SECRET}\n    ProxyPass / http://10.0.0.5:8000/\n",
             ),
         ),
         mutual_TLS=(
@@ -60,7 +60,7 @@ _apache = Proxy(
     SSLProxyCACertificateFile /etc/ssl/api/ca.pem
     SSLProxyVerify require
     SSLProxyCheckPeerName on
-    ProxyPass / https://127.0.0.1:8000/
+    ProxyPass / https://10.0.0.5:8000/
 """,
             ),
         ),

@@ -46,8 +46,8 @@ _caddy = Proxy(
         ),
     ),
     reaches=reaches(
-        secret=_caddy_upstream("127.0.0.1:8000", f"\t\t\theader_up Proxy-Secret {SECRET}\n"),
-        mutual_TLS=_caddy_upstream("127.0.0.1:8000", _TLS),
+        secret=_caddy_upstream("10.0.0.5:8000", f"\t\t\theader_up Proxy-Secret {SECRET}\n"),
+        mutual_TLS=_caddy_upstream("10.0.0.5:8000", _TLS),
     ),
     open=(
         Change(_FILE, _SET, ""),

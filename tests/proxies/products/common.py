@@ -7,15 +7,15 @@ from setups import Change, Proxy, Setup
 
 __all__ = ["PROXY_THUMBPRINT", "SECRET", "SERVICE", "Change", "Proxy", "Setup", "reaches", "usual_setups"]
 
-#: As the pages have them; the tests' own takes the place of the first.
+#: As the pages have them; the tests' own take the place of both.
 PROXY_THUMBPRINT = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"
-SECRET = "8c6c1ff9b5b1c0a4f1d2f0a3a4a7d9c25a8b7e6d3f4c1b2a"
+SECRET = "YOUR-SECRET-of-openssl-rand-hex-32"
 
 SERVICE = "service.py"
 _SOCKET = 'Trust.unix_socket("/run/api/api.sock")'
 _TRUSTS = {
     "socket": _SOCKET,
-    "address": 'Trust.addresses("127.0.0.1")',
+    "address": 'Trust.addresses("10.0.0.4")',
     "secret": 'Trust.secret_header("Proxy-Secret", file="/etc/ssl/api/secret")',
     "mutual TLS": f'Trust.peer_certificates("{PROXY_THUMBPRINT}")',
 }

@@ -9,7 +9,7 @@ __all__ = ["SETUPS"]
 
 _FILE = "envoy.yaml"
 _ENDPOINT = "address: {pipe: {path: /run/api/api.sock}}"
-_TCP = Change(_FILE, _ENDPOINT, "address: {socket_address: {address: 127.0.0.1, port_value: 8000}}")
+_TCP = Change(_FILE, _ENDPOINT, "address: {socket_address: {address: 10.0.0.5, port_value: 8000}}")
 _CA = """\
                 validation_context:
                   # The CA of the clients' certificates.

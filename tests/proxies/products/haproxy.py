@@ -24,14 +24,14 @@ _haproxy = Proxy(
     any_certificate=(Change(_FILE, "verify optional", "verify optional crt-ignore-err all ca-ignore-err all"),),
     reaches=reaches(
         secret=(
-            Change(_FILE, _SERVER, "server api 127.0.0.1:8000"),
+            Change(_FILE, _SERVER, "server api 10.0.0.5:8000"),
             Change(_FILE, _SET, f"{_SET}    http-request set-header Proxy-Secret {SECRET}\n"),
         ),
         mutual_TLS=(
             Change(
                 _FILE,
                 _SERVER,
-                "server api 127.0.0.1:8000 ssl crt /etc/ssl/api/proxy-and-key.pem "
+                "server api 10.0.0.5:8000 ssl crt /etc/ssl/api/proxy-and-key.pem "
                 "ca-file /etc/ssl/api/ca.pem verify required verifyhost api.example",
             ),
         ),

@@ -8,7 +8,7 @@ from products.common import SECRET, Change, Proxy, Setup, reaches, usual_setups
 __all__ = ["SETUPS"]
 
 _FILE = "nginx.conf"
-_TCP = Change(_FILE, "server unix:/run/api/api.sock;", "server 127.0.0.1:8000;")
+_TCP = Change(_FILE, "server unix:/run/api/api.sock;", "server 10.0.0.5:8000;")
 _SET = "            proxy_set_header Cert-K7Qd2 $ssl_client_escaped_cert;\n"
 _nginx = Proxy(
     name="nginx",

@@ -24,9 +24,9 @@ _traefik = Proxy(
             _SECRET,
             Change(
                 _FILE,
-                "          - url: http://127.0.0.1:8000\n",
+                "          - url: http://10.0.0.5:8000\n",
                 """\
-          - url: https://127.0.0.1:8000
+          - url: https://10.0.0.5:8000
         serversTransport: api
 
   serversTransports:
