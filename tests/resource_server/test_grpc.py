@@ -4,6 +4,7 @@ import asyncio
 from contextlib import ExitStack, suppress
 from threading import Event, Thread, enumerate as enumerate_threads
 from unittest.mock import Mock
+from urllib.parse import quote
 
 import grpc
 import grpc.aio
@@ -17,7 +18,7 @@ from tokenbind import (
     Unavailable,
 )
 from tokenbind.monitoring import Accepted
-from tokenbind.peer import TLSConnection
+from tokenbind.peer import TLSConnection, Trust, forwarded
 from tokenbind.resource_server import ResourceServer
 from tokenbind.resource_server.grpc import AsyncBoundTokenInterceptor, BoundTokenInterceptor, bound_token
 from tokenbind.resource_server.rpc import _socket_peer, presented
@@ -274,6 +275,61 @@ def test_the_peer_source_is_asked(serve, connect, tokenbind_client, tokenbind_st
     answer = call(connect(port, tls=False), "WhoAmI", token=tokenbind_token, metadata=[("x-cert", "2")])
     assert [tokenbind_client.thumbprint.encode()] == answer.messages
     assert [(b"1", "127.0.0.1", tokenbind_stranger.peer.der), (b"2", "127.0.0.1", None)] == asked
+
+
+@pytest.fixture
+def secret(tmp_path):
+    (tmp_path / "secret").write_text("s" * 32)
+    return Trust.secret_header("X-K7Qd2-Secret", file=tmp_path / "secret")
+
+
+def test_behind_a_proxy(
+    colour, service, secret, serve, connect, tokenbind_client, tokenbind_stranger, tokenbind_token, tokenbind_monitor
+):
+    """Its metadata is read, and no servicer sees it, nor what looks like it; exempt methods neither."""
+    seen = []
+
+    def look(context):
+        seen.append([name for name, _ in context.invocation_metadata() if name != "user-agent"])
+        return b"seen"
+
+    async def look_async(_request, context):
+        return look(context)
+
+    service.Open = look_async if colour == "aio" else lambda _request, context: look(context)
+    service.Broken = service.Open
+    source = forwarded.nginx(header="X-K7Qd2-Cert", trusted_proxy=secret & Trust.addresses("127.0.0.1"))
+    port = serve(None, peer_source=source, exempt={("POST", "/test.Service/Broken")})
+    channel, proven = connect(port, tls=False), ("x-k7qd2-secret", "s" * 32)
+    mine, others = (("x-k7qd2-cert", quote(each.pem, safe="")) for each in (tokenbind_client, tokenbind_stranger))
+    for metadata, code, reason in (
+        ([proven, mine], grpc.StatusCode.OK, None),
+        ([proven, others], UNAUTHENTICATED, Reason.CERTIFICATE_MISMATCH),
+        ([proven], UNAUTHENTICATED, Reason.CERTIFICATE_MISSING),
+        ([mine], INVALID, Reason.PROXY_UNTRUSTED),
+        ([proven, mine, ("x-k7qd2_cert", mine[1])], INVALID, Reason.CERTIFICATE_MALFORMED),
+    ):
+        tokenbind_monitor.events.clear()
+        answer = call(channel, "Open", token=tokenbind_token, metadata=[*metadata, ("x-other", "x")])
+        assert (code, reason) == (answer.code, tokenbind_monitor.last_reason if reason else None)
+    assert [["x-other", "authorization"]] == seen
+    twins = [(name.replace("-", "_"), value) for name, value in (proven, mine)]
+    assert [b"seen"] == call(channel, "Broken", metadata=[*twins, mine, proven, ("x-other", "x")]).messages
+    assert ["x-other"] == seen[-1]
+
+
+@pytest.mark.parametrize("interceptor", [BoundTokenInterceptor, AsyncBoundTokenInterceptor])
+def test_what_is_not_told(interceptor, secret, verifier):
+    """Said where it is made, not at every call."""
+    for trust, hosts, words in (
+        (Trust.unix_socket("/run/api.sock"), None, "Trust.unix_socket cannot"),
+        (secret & Trust.unix_socket("/run/api.sock"), None, "Trust.unix_socket cannot"),
+        (secret, ["api.example"], "hosts= cannot"),
+    ):
+        source = forwarded.nginx(header="X-K7Qd2-Cert", trusted_proxy=trust, hosts=hosts)
+        with pytest.raises(ConfigurationError, match=words):
+            interceptor(verifier, source)
+    interceptor(verifier, forwarded.nginx(header="X-K7Qd2-Cert", trusted_proxy=secret))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from ..tokens import BoundToken, Verifier
 from .challenge import Refusal
 from .guard import GuardOptions, ResourceServer
 from .lifetime import TokenEnded, end_of_token, watched
-from .rpc import Call, WatchedCall, bound_token, challenge, details, presented
+from .rpc import Call, WatchedCall, bound_token, challenge, details, presented, require_told
 from .views import VIEW_ERRORS, refuse
 
 
@@ -65,6 +65,7 @@ class _Interceptor:
         end_streams: bool = False,
         **options: Unpack[GuardOptions],
     ) -> None:
+        require_told(peer_source)
         self.guard: ResourceServer = ResourceServer(verifier, peer_source, **options)
         self._end_streams = end_streams
 
@@ -82,7 +83,8 @@ class BoundTokenInterceptor(_Interceptor, grpc.ServerInterceptor):  # type: igno
 
     Args:
         verifier, peer_source: As for `ResourceServer`, and so are *options*. The certificate is that of the secure
-            port. A method is exempt by ``("POST", "/package.Service/Method")``; ``mount`` has no use.
+            port. A method is exempt by ``("POST", "/package.Service/Method")``; ``mount`` has no use. A proxy is not
+            known by a Unix socket here, nor a call by its host: gRPC tells neither.
         end_streams: Whether calls with a stream on either side end within a second after their token has expired or
             was revoked, idle ones too, as if they were refused then. It takes a thread for each of them.
 
@@ -121,7 +123,7 @@ class BoundTokenInterceptor(_Interceptor, grpc.ServerInterceptor):  # type: igno
             _abort(context, guard.refusal(error))
             raise
         try:
-            yield Call(context, token)
+            yield Call(context, token, guard.hidden_headers)
         except VIEW_ERRORS as error:
             _abort(context, refuse(guard, error, token))
             raise
@@ -168,7 +170,8 @@ class AsyncBoundTokenInterceptor(_Interceptor, grpc.aio.ServerInterceptor):  # t
             except _REQUEST_ERRORS as error:
                 refusal = guard.refusal(error)
             else:
-                call = Call(context, token) if end is None else WatchedCall(context, token, end)
+                hidden = guard.hidden_headers
+                call = Call(context, token, hidden) if end is None else WatchedCall(context, token, hidden, end)
                 try:
                     return await _run(handler, requests, call)
                 except TokenEnded as ended:

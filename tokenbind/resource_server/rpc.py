@@ -11,8 +11,9 @@ from urllib.parse import unquote
 
 from ..binding import PeerCertificate
 from ..binding.pem import malformed, read_certificates
-from ..errors import InvalidToken, Reason, Unavailable
+from ..errors import ConfigurationError, InvalidToken, Reason, Unavailable
 from ..peer import PeerSource, TLSConnection
+from ..peer.fields import Names
 from ..tokens import BoundToken
 from .challenge import Refusal
 from .guard import ResourceServer
@@ -20,9 +21,15 @@ from .lifetime import Sleep, TokenEnded
 from .views import token_in
 
 
-__all__ = ["Call", "WatchedCall", "bound_token", "challenge", "details", "presented"]
+__all__ = ["Call", "WatchedCall", "bound_token", "challenge", "details", "presented", "require_told"]
 
 _KEY = "token"
+_SECRET = "have the proxy send a Trust.secret_header, only where it sets the header of the certificate"
+_NOT_TOLD = {
+    "host": f"hosts= cannot be kept to under gRPC, which does not tell the :authority of a call: {_SECRET}",
+    # Its peer is the name that the client has given to its own end of the socket.
+    "socket_name": f"Trust.unix_socket cannot be kept to under gRPC, which does not tell on which one: {_SECRET}",
+}
 _is_ip_address = re.compile(r"ipv[46]:\[?(.+?)\]?:(\d+)").fullmatch
 
 
@@ -32,9 +39,17 @@ class Call:
     Not a context variable: it is the context that a servicer takes along, into generators and threads of its own.
     """
 
-    def __init__(self, context: Any, token: BoundToken | None) -> None:
+    def __init__(self, context: Any, token: BoundToken | None, hidden: Names) -> None:
         self.tokenbind: dict[str, BoundToken | None] = {_KEY: token}
         self._context = context
+        self._hidden = hidden
+
+    def invocation_metadata(self) -> Any:
+        """gRPC's, without what a proxy says to us alone."""
+        metadata = self._context.invocation_metadata()
+        if not self._hidden:
+            return metadata
+        return tuple(field for field in metadata or () if not self._hidden.hides(field[0].encode()))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
@@ -54,9 +69,10 @@ class WatchedCall(Call):
         self,
         context: Any,
         token: BoundToken | None,
+        hidden: Names,
         end: Callable[[Sleep], Coroutine[Any, Any, InvalidToken | Unavailable]],
     ) -> None:
-        super().__init__(context, token)
+        super().__init__(context, token, hidden)
         self._end = end
 
     async def watch(self, sleep: Sleep) -> None:
@@ -104,6 +120,17 @@ def bound_token(context: Any) -> BoundToken:
     # Interceptors that stand between have a context of their own, which hands on what it does not know.
     guarded = getattr(context, "tokenbind", {})
     return token_in(guarded, _KEY, "make the server with interceptors=[BoundTokenInterceptor(verifier)]")
+
+
+def require_told(source: PeerSource | None) -> None:
+    """Pass if gRPC tells all that *source* needs.
+
+    Raises:
+        ConfigurationError: if it does not, so that every call would be refused.
+    """
+    for what, why in _NOT_TOLD.items():
+        if what in getattr(source, "needs", ()):
+            raise ConfigurationError(why)
 
 
 def presented(guard: ResourceServer, context: Any, method: str) -> tuple[bytes, PeerCertificate | None] | None:
