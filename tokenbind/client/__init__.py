@@ -2,6 +2,16 @@
 
 from ..transport import FileIdentity, Identity, IdentitySource, MemoryIdentity
 from .grants import ClientCredentials, Grant, IssuedToken
+from .token_cache import TokenCache
 
 
-__all__ = ["ClientCredentials", "FileIdentity", "Grant", "Identity", "IdentitySource", "IssuedToken", "MemoryIdentity"]
+__all__ = [
+    "ClientCredentials",
+    "FileIdentity",
+    "Grant",
+    "Identity",
+    "IdentitySource",
+    "IssuedToken",
+    "MemoryIdentity",
+    "TokenCache",
+]

@@ -26,6 +26,9 @@ class Origin:
         self._origin = url.origin
         self._text = text.rstrip("/")
 
+    def __str__(self) -> str:
+        return self._text
+
     def require(self, url: str) -> None:
         """Pass if *url* is on this origin, whatever its path.
 

@@ -6,50 +6,69 @@ request: what `requests` builds redirects from never carries it, and netrc has n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Mapping
+import ssl
+from typing import Any, NoReturn, Unpack
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.utils import rewind_body
+from urllib3.util import Retry
 
-from ..errors import ClientError, ConfigurationError, Reason
-from ..transport import Identity, IdentitySource
-from ..transport.tls_context import Trust
-from .grants import Grant
-from .origin import Origin
-from .token_cache import TokenCache
+from ..errors import ClientError, Reason
+from ..transport import IdentitySource
+from ..transport.tls_context import Trust, client_context
+from ..transport.trust_anchors import TrustSource
+from .credentials import CredentialChooser, Credentials, Options
+from .generations import Generations
+from .token_cache import Tokens
 
 
 __all__ = ["BoundTokenAdapter", "BoundTokenSession"]
+
+_MAX_RETRY_AFTER_SECONDS = 60  # urllib3's own is six hours
 
 
 class BoundTokenAdapter(BaseAdapter):
     """Sends requests to one origin, over mutual TLS, with a token that is bound to the certificate presented.
 
+    When the certificate is renewed, the next request has the new one, a token for it, and a connection of its own;
+    answers that are being read are not disturbed. A request that the API refuses with 401 is sent once more, if there
+    is another token, and its body can be sent again.
+
     Mount it on ``https://``, rather than on the origin's URL, to have requests to anywhere else refused.
 
     Args:
         identity: The client's certificate and key.
-        tokens: A grant, such as `ClientCredentials`, or a callable that returns the token to send.
+        tokens: A grant, such as `ClientCredentials`; a function that returns the token to send; or a `TokenCache`.
         origin: The only scheme, host and port that the token and the certificate are shown to.
         ca: Which CA vouches for that server: a PEM file, PEM bytes, or None for the system's. ``verify=``, ``cert=``
             and the environment have no say; ``verify=False`` and ``cert=`` are refused.
+        proxy_ca: The same for an https proxy in between.
+        max_retries: As for `requests.adapters.HTTPAdapter`. No more than a minute is waited because of a Retry-After.
+        options: See `Options`.
 
     Raises:
         ConfigurationError: if an argument cannot be right.
+        IdentityError: if there is no identity.
     """
 
     def __init__(
-        self, identity: IdentitySource, tokens: Grant | Callable[[], str], *, origin: str, ca: Trust = None
+        self,
+        identity: IdentitySource,
+        tokens: Tokens,
+        *,
+        origin: str,
+        ca: Trust | TrustSource = None,
+        proxy_ca: Trust = None,
+        max_retries: Retry | int = 0,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__()
-        if not callable(getattr(identity, "current", None)):
-            raise ConfigurationError('the identity must be one, such as FileIdentity("client.pem", "client.key")')
-        self._source = identity
-        self._tokens = TokenCache(tokens)
-        self._origin = Origin(origin)
-        self._ca = ca
-        self._generation = _Generation(identity.current(), ca)
+        self._chooser = CredentialChooser(identity, tokens, origin=origin, ca=ca, **options)
+        proxy_context = client_context(proxy_ca).freeze()
+        retries = _capped(max_retries)
+        self._generations = Generations(lambda context: _Generation(context, proxy_context, retries))
 
     def send(
         self,
@@ -65,47 +84,61 @@ class BoundTokenAdapter(BaseAdapter):
         Raises:
             OriginRefused, ClientError: before anything is sent; a `requests.RequestException` too.
         """
+        options = {"stream": stream, "timeout": timeout, "proxies": dict(proxies or {})}
         try:
             _refuse_foreign_tls_settings(verify, cert)
-            self._origin.require(request.url or "")
-            generation = self._current()
-            token = self._tokens.get(generation.identity)
+            credentials = self._chooser.choose(request.url or "")
         except ClientError as error:
             raise _as_request_exception(error, request) from None
-        bound = request.copy()
-        bound.headers["Authorization"] = f"Bearer {token}"
-        # What comes out, an answer or an exception, carries the caller's request, and never the one with the token.
-        try:
-            response = generation.send(bound, stream=stream, timeout=timeout, proxies=dict(proxies or {}))
-        except requests.RequestException as error:
-            error.request = request
-            raise
-        response.request = request
-        # For those that send again through it, such as HTTPDigestAuth.
-        response.connection = self  # type: ignore[assignment]
+        response = self._send(request, credentials, options)
+        if response.status_code == 401:
+            challenge = response.headers.get("www-authenticate")
+            another = self._chooser.another(credentials, challenge, replayable=_is_replayable(request))
+            if another is not None:
+                response.content  # noqa: B018 - to the end, so that its connection is used again
+                response.close()
+                if not isinstance(request.body, (bytes, str, type(None))):
+                    rewind_body(request)
+                response = self._send(request, another, options)
         return response
 
     def close(self) -> None:
         """Close the connections."""
-        self._generation.close()
+        for generation in self._generations.drop_all():
+            generation.close()
 
-    def _current(self) -> _Generation:
-        identity = self._source.current()
-        if identity is not self._generation.identity:
-            self._generation = _Generation(identity, self._ca)
-        return self._generation
+    def _send(
+        self, request: requests.PreparedRequest, credentials: Credentials, options: Mapping[str, Any]
+    ) -> requests.Response:
+        bound = request.copy()
+        bound.headers["Authorization"] = f"Bearer {credentials.token}"
+        generation = self._generations.take(credentials)
+        # What comes out, an answer or an exception, carries the caller's request, and never the one with the token.
+        try:
+            response = generation.send(bound, **options)
+        except requests.RequestException as error:
+            error.request = request
+            raise
+        finally:
+            # An answer that is still being read keeps its connection.
+            for superseded in self._generations.give_back(credentials, generation):
+                superseded.close()
+        response.request = request
+        # For those that send again through it, such as HTTPDigestAuth.
+        response.connection = self  # type: ignore[assignment]
+        return response
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a BoundTokenAdapter holds a private key and connections, and is not pickled")
 
 
 class _Generation(HTTPAdapter):
-    """The connections of one identity."""
+    """The connections of one generation."""
 
-    def __init__(self, identity: Identity, ca: Trust) -> None:
-        self.identity = identity
-        self._context = identity.ssl_context(ca)
-        super().__init__()
+    def __init__(self, context: ssl.SSLContext, proxy_context: ssl.SSLContext, retries: Retry) -> None:
+        self._context = context
+        self._proxy_context = proxy_context
+        super().__init__(max_retries=retries)
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         """Not ``init_poolmanager(ssl_context=)``: there, `requests` adds certifi, or $REQUESTS_CA_BUNDLE, to our CA."""
@@ -115,6 +148,12 @@ class _Generation(HTTPAdapter):
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing: the base class would point the pool at certifi's CAs."""
 
+    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
+        """TLS to an https proxy is its own: without our certificate, and with its own CA."""
+        if proxy.lower().startswith("https:"):
+            options["proxy_ssl_context"] = self._proxy_context
+        return super().proxy_manager_for(proxy, **options)
+
 
 class BoundTokenSession(requests.Session):
     """A `requests.Session` whose every request goes to *origin*, with certificate and token, or is refused.
@@ -123,17 +162,43 @@ class BoundTokenSession(requests.Session):
     """
 
     def __init__(
-        self, identity: IdentitySource, tokens: Grant | Callable[[], str], *, origin: str, ca: Trust = None
+        self,
+        identity: IdentitySource,
+        tokens: Tokens,
+        *,
+        origin: str,
+        ca: Trust | TrustSource = None,
+        proxy_ca: Trust = None,
+        max_retries: Retry | int = 0,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__()
         self.trust_env = False
         self.adapters.clear()
-        adapter = BoundTokenAdapter(identity, tokens, origin=origin, ca=ca)
+        adapter = BoundTokenAdapter(
+            identity, tokens, origin=origin, ca=ca, proxy_ca=proxy_ca, max_retries=max_retries, **options
+        )
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a BoundTokenSession holds a private key and connections, and is not pickled")
+
+
+def _capped(retries: Retry | int) -> Retry:
+    given = Retry(0, read=False) if retries == 0 else Retry.from_int(retries)  # as HTTPAdapter does
+    capped = given.new()
+    if hasattr(capped, "retry_after_max"):
+        capped.retry_after_max = min(capped.retry_after_max, _MAX_RETRY_AFTER_SECONDS)
+    else:  # before urllib3 2.6
+        capped.respect_retry_after_header = False
+    return capped
+
+
+def _is_replayable(request: requests.PreparedRequest) -> bool:
+    """Whether its body is there to be sent again: a generator's is not, and would be sent empty."""
+    position = getattr(request, "_body_position", None)
+    return request.body is None or isinstance(request.body, (bytes, str)) or isinstance(position, int)
 
 
 def _refuse_foreign_tls_settings(verify: bool | str, cert: Any) -> None:

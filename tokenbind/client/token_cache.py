@@ -1,91 +1,243 @@
-"""Holds the token of the current identity, and checks that it is that identity's before anyone sends it."""
+"""Holds the tokens of a grant, one for each certificate, and fetches each once, however many wait for it.
+
+All fetching is done by a thread that lives for one fetch: a *flight*. Threads and tasks wait for its future, and only
+if they have nothing that is still good: a token is renewed before its end, and a new certificate gets its token, while
+requests go on with what they had. A caller that is interrupted leaves the flight to the others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-import threading
-from time import monotonic
+from concurrent.futures import Future
+from copy import copy
+from random import uniform
+from threading import Lock, Thread
+from typing import NamedTuple, NoReturn, get_args
 
-from ..binding import Confirmation
-from ..errors import ClientError, ConfigurationError, InvalidToken, Reason
-from ..tokens.compact import read_base64url, read_compact, read_json_object
+from ..errors import ClientError, ConfigurationError, Reason
+from ..monitoring import Monitor, TokenFetched, TokenNotFetched
+from ..tokens.clock import elapsed
+from ..tokens.forking import Forking
 from ..transport import Identity
-from .grants import Grant, is_bearer_token
+from .binding_check import CheckBinding, require_token_of
+from .grants import Grant, IssuedToken
+from .telling import tell
 
 
-__all__ = ["TokenCache", "require_token_of"]
+__all__ = ["TokenCache", "Tokens"]
 
-_FRESH_PART = 0.8  # of a token's life, after which a new one is fetched
-
-
-class TokenCache:
-    """The token for an identity: from a callable at every call, or from a grant and remembered. Safe for threads.
-
-    At most one thread fetches at a time; the others wait for what it gets.
-    """
-
-    def __init__(self, tokens: Grant | Callable[[], str]) -> None:
-        if not callable(tokens) and not callable(getattr(tokens, "fetch", None)):
-            raise ConfigurationError("the tokens come from a grant, or from a function, such as lambda: token")
-        self._tokens = tokens
-        self._lock = threading.Lock()
-        self._thumbprint = ""
-        self._token = ""
-        self._fresh_until = 0.0
-
-    def get(self, identity: Identity) -> str:
-        """The token to send with *identity*.
-
-        Raises:
-            ClientError: from the grant, or ``certificate_mismatch`` and ``token_unbound`` if the token is a JWT that
-                does not name *identity*'s certificate.
-        """
-        if callable(self._tokens):
-            token = self._tokens()
-            require_token_of(token, identity)
-            return token
-        with self._lock:
-            asked_at = monotonic()
-            if self._thumbprint != identity.thumbprint or asked_at >= self._fresh_until:
-                issued = self._tokens.fetch(identity)
-                require_token_of(issued.access_token, identity)
-                self._token, self._thumbprint = issued.access_token, identity.thumbprint
-                self._fresh_until = asked_at + issued.expires_in_seconds * _FRESH_PART
-            return self._token
+_FRESH_PART = 0.8, 0.9  # of a token's life, after which it is renewed: not by all at the same moment
+_SPARE_PART, _MAX_SPARE_SECONDS = 0.1, 30  # of it, in which it is not sent any more: it must arrive before its end
+_MAX_PAUSE_SECONDS = 60  # after failures, and for any Retry-After
+_REJECTION_PAUSE_SECONDS = 30  # between fetches because an API answers 401
+_MAX_HELD = 64
 
 
-def require_token_of(token: str, identity: Identity) -> None:
-    """Pass if *token* names *identity*'s certificate, or is opaque, so that nothing can be seen of it.
+class _Held(NamedTuple):
+    token: str
+    fresh_until: float
+    good_until: float
 
-    A server that ignores our certificate gives an unbound token, and one behind a proxy binds to the proxy's; both
-    would fail at the API, or worse, work there without protection.
+    def is_good(self, rejected: str | None) -> bool:
+        return self.token != rejected and elapsed() < self.good_until
+
+
+class _Failure(NamedTuple):
+    error: ClientError
+    until: float
+    thumbprint: str
+    number: int  # how many there were in a row
+
+
+class TokenCache(Forking):
+    """The tokens of one grant, for whichever certificate is current. Safe for threads, tasks and forks.
+
+    Sessions and clients make one of what they are given as *tokens*. Give them one and the same to have them share
+    its tokens. A token is kept for as long as the authorization server says, counted from before the request, and
+    never past its certificate's end.
+
+    Does NOT verify tokens; see `require_token_of` for what is looked at.
+
+    Args:
+        tokens: A grant, or a function that returns the token to send: called at each request, it must not block.
+        check_binding: Whether a token must be seen to name the certificate: ``auto`` takes an opaque one on trust,
+            ``require`` refuses it, ``off`` looks at nothing.
+        monitor: Told of every fetch; without one, the log is.
 
     Raises:
-        ClientError: ``token_malformed`` if it cannot stand in a header; ``token_unbound``, ``certificate_mismatch``, or
-            why its ``cnf`` is no good.
+        ConfigurationError: if an argument cannot be right.
     """
-    if type(token) is not str or not is_bearer_token(token):
-        raise ClientError(
-            Reason.TOKEN_MALFORMED,
-            "what was given as a token is none: text without white space (RFC 6750 §2.1)",
-        )
-    try:
-        claims = read_json_object(read_base64url(read_compact(token.encode()).payload))
-    except InvalidToken:
-        return  # not a JWT
-    try:
-        confirmation = Confirmation.from_claims(claims)
-    except InvalidToken as error:
-        raise ClientError(error.reason, f"the authorization server's token is not usable: {error}") from None
-    if confirmation is None:
-        raise ClientError(
-            Reason.TOKEN_UNBOUND,
-            "the authorization server gave a token without cnf: did its mutual-TLS endpoint see our certificate?",
-        )
-    if confirmation.thumbprint != identity.thumbprint:
-        raise ClientError(
-            Reason.CERTIFICATE_MISMATCH,
-            "the token was made for another certificate than the one that we present (it names "
-            f"{confirmation.thumbprint}, ours is {identity.thumbprint}); if it comes straight from the authorization "
-            "server, a proxy may end TLS before that",
-        )
+
+    def __init__(
+        self,
+        tokens: Grant | Callable[[], str],
+        *,
+        check_binding: CheckBinding = "auto",
+        monitor: Monitor | None = None,
+    ) -> None:
+        if not callable(tokens) and not callable(getattr(tokens, "fetch", None)):
+            raise ConfigurationError("the tokens come from a grant, or from a function, such as lambda: token")
+        if check_binding not in get_args(CheckBinding):
+            raise ConfigurationError(f"check_binding= is one of {', '.join(get_args(CheckBinding))}")
+        self._tokens = tokens
+        self._check: CheckBinding = check_binding
+        self._monitor = monitor
+        self._held: dict[str, _Held] = {}
+        self._failure: _Failure | None = None
+        self._no_rejection_until = 0.0
+        super().__init__()
+
+    def _be_born(self) -> None:
+        self._lock = Lock()
+        self._flights: dict[str, Future[None]] = {}
+
+    def look_up(
+        self, identity: Identity, previous: Identity | None = None, rejected: str | None = None
+    ) -> tuple[Identity, str] | Future[None]:
+        """What to send now, without waiting.
+
+        Args:
+            identity: The current one.
+            previous: The one in use until now: while there is no token for *identity*, it serves on with its own.
+            rejected: A token that an API refused, and that is not wanted again.
+
+        Returns:
+            An identity with its token; or what to wait for, before looking again.
+
+        Raises:
+            ClientError: if there is no token, or no other than the rejected one.
+        """
+        if callable(self._tokens):
+            return self._ask(self._tokens, identity, previous, rejected)
+        held = self._held.get(identity.thumbprint)
+        if held is not None and held.token != rejected and elapsed() < held.fresh_until:
+            return identity, held.token
+        return self._renew(self._tokens, identity, previous, rejected)
+
+    def _ask(
+        self, tokens: Callable[[], str], identity: Identity, previous: Identity | None, rejected: str | None
+    ) -> tuple[Identity, str]:
+        token = tokens()
+        if rejected is not None and token == rejected:
+            raise ClientError(Reason.TOKEN_REVOKED, "there is no other token than the one that the API refused")
+        try:
+            identity.require_valid()
+            require_token_of(token, identity, self._check)
+        except ClientError:
+            # Whoever renews the tokens may not have seen the new certificate yet.
+            if previous is None or previous is identity or previous.remaining_seconds() <= 0:
+                raise
+            require_token_of(token, previous, self._check)
+            return previous, token
+        return identity, token
+
+    def _renew(
+        self, grant: Grant, identity: Identity, previous: Identity | None, rejected: str | None
+    ) -> tuple[Identity, str] | Future[None]:
+        starting: Future[None] | None = None
+        with self._lock:
+            own = self._held.get(identity.thumbprint)
+            if own is not None and own.token != rejected and elapsed() < own.fresh_until:
+                return identity, own.token
+            flight = self._flights.get(identity.thumbprint) or self._why_not(identity, rejected)
+            if flight is None:
+                flight = starting = self._flights[identity.thumbprint] = Future()
+                starting.set_running_or_notify_cancel()  # so that a task which is cancelled leaves it to the others
+                if rejected is not None:
+                    self._no_rejection_until = elapsed() + _REJECTION_PAUSE_SECONDS
+            old = None if previous is None else self._held.get(previous.thumbprint)
+        if starting is not None:
+            self._start(grant, identity, starting)
+        if own is not None and own.is_good(rejected):
+            return identity, own.token
+        if previous is not None and old is not None and old.is_good(rejected):
+            return previous, old.token
+        if isinstance(flight, ClientError):
+            raise copy(flight)  # the same one, raised by many threads, would gather their tracebacks
+        return flight
+
+    def _why_not(self, identity: Identity, rejected: str | None) -> ClientError | None:
+        """Why nobody is asked for a token now."""
+        try:
+            identity.require_valid()
+        except ClientError as error:
+            return error
+        failure, now = self._failure, elapsed()
+        if failure is not None and now < failure.until:
+            # Another certificate may be welcome where one was refused, but an absent server is absent for all.
+            unreachable = failure.error.reason is Reason.AUTHORIZATION_SERVER_UNREACHABLE
+            if unreachable or failure.thumbprint == identity.thumbprint:
+                return failure.error
+        if rejected is not None and now < self._no_rejection_until:
+            return ClientError(Reason.TOKEN_REVOKED, "the API refuses every token")
+        return None
+
+    def _start(self, grant: Grant, identity: Identity, flight: Future[None]) -> None:
+        arguments = grant, identity, flight
+        try:
+            Thread(target=self._fly, args=arguments, daemon=True, name="tokenbind-token").start()
+        except RuntimeError:  # too many threads, or the interpreter ends
+            self._fly(*arguments)
+
+    def _fly(self, grant: Grant, identity: Identity, flight: Future[None]) -> None:
+        asked_at = elapsed()
+        try:
+            held, lifetime = self._fetch(grant, identity, asked_at)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            self._failed(grant, identity, error)
+        else:
+            with self._lock:
+                self._failure = None
+                self._held.pop(identity.thumbprint, None)
+                self._held[identity.thumbprint] = held
+                if len(self._held) > _MAX_HELD:
+                    del self._held[next(iter(self._held))]
+            took = elapsed() - asked_at
+            tell(self._monitor, TokenFetched(_issuer_of(grant), identity.thumbprint, lifetime, took))
+        finally:
+            with self._lock:
+                if self._flights.get(identity.thumbprint) is flight:
+                    del self._flights[identity.thumbprint]
+            flight.set_result(None)
+
+    def _fetch(self, grant: Grant, identity: Identity, asked_at: float) -> tuple[_Held, float]:
+        issued = grant.fetch(identity)
+        if not isinstance(issued, IssuedToken):
+            raise ConfigurationError(f"fetch() of a grant must return an IssuedToken, not {type(issued).__name__}")
+        require_token_of(issued.access_token, identity, self._check)
+        lifetime = min(issued.expires_in_seconds, identity.remaining_seconds())
+        good = lifetime - min(_MAX_SPARE_SECONDS, lifetime * _SPARE_PART)
+        fresh = min(good, lifetime * uniform(*_FRESH_PART))  # noqa: S311 - no secret
+        held = _Held(issued.access_token, asked_at + fresh, asked_at + good)
+        if not elapsed() < held.good_until:  # not >=: NaN
+            raise ClientError(
+                Reason.TOKEN_EXPIRED, f"the authorization server's token is over at once: it lives for {lifetime:.3g} s"
+            )
+        return held, lifetime
+
+    def _failed(self, grant: Grant, identity: Identity, error: BaseException) -> None:
+        if not isinstance(error, ClientError):
+            problem = f"no token: the grant failed with {type(error).__name__}"
+            if isinstance(error, ConfigurationError):
+                problem = f"no token: {error}"
+            error = ClientError(Reason.AUTHORIZATION_SERVER_UNREACHABLE, problem)
+        number = 1 if self._failure is None else self._failure.number + 1
+        pause = min(_MAX_PAUSE_SECONDS, 2.0 ** min(number - 1, 10)) * uniform(0.75, 1.25)  # noqa: S311 - no secret
+        pause = max(pause, min(error.retry_after_seconds or 0, _MAX_PAUSE_SECONDS))
+        error.__traceback__ = None  # it would keep alive what it passed through
+        with self._lock:
+            self._failure = _Failure(error, elapsed() + pause, identity.thumbprint, number)
+        event = TokenNotFetched(_issuer_of(grant), identity.thumbprint, error.reason, str(error), pause)
+        tell(self._monitor, event)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a TokenCache holds tokens and is not pickled")
+
+
+def _issuer_of(grant: Grant) -> str | None:
+    issuer = getattr(grant, "issuer", None)
+    return issuer if isinstance(issuer, str) else None
+
+
+#: What the adapters take as *tokens*.
+Tokens = Grant | Callable[[], str] | TokenCache

@@ -1,0 +1,30 @@
+"""Tells the monitor, or else the log, what happened to a client's certificate and tokens."""
+
+from __future__ import annotations
+
+import logging
+
+from ..monitoring import Event, IdentityRotated, Monitor, RequestRetried, TokenFetched, TokenNotFetched, emit
+
+
+__all__ = ["tell"]
+
+_log = logging.getLogger("tokenbind")
+
+
+def tell(monitor: Monitor | None, event: Event) -> None:
+    """Give *event* to *monitor*; without one it goes to the log: a failure as a warning, the rest for who looks."""
+    if monitor is not None:
+        emit(monitor, event)
+        return
+    match event:
+        case IdentityRotated():
+            _log.info("the client's certificate is now %s, valid until %s", event.thumbprint, event.not_after)
+        case TokenFetched():
+            _log.debug("a token for %s was fetched, good for %.0f s", event.thumbprint, event.lifetime_seconds)
+        case TokenNotFetched():
+            _log.warning("%s; asked again in %.0f s at the earliest", event.detail, event.retry_in_seconds)
+        case RequestRetried():
+            _log.info("a request to %s is sent once more, with another token", event.origin)
+        case _:
+            _log.warning("%s", event)
