@@ -114,6 +114,8 @@ def test_remedies(field):
     source = preset("nginx", Trust.addresses("10.0.0.1"))
     said = no_evidence(lambda: source.from_environ({"SERVER_SOFTWARE": "gevent/24 Python/3"}))
     assert "tokenbind.servers.gevent" in said
+    said = no_evidence(lambda: source.from_environ({"SERVER_SOFTWARE": "WSGIServer/0.2", "REMOTE_ADDR": "10.0.0.1"}))
+    assert "of TLS alone; or use Trust.secret_header" in said
     said = no_evidence(lambda: source.from_environ({"SERVER_SOFTWARE": "waitress"}))
     assert "proxy in front" not in said
 

@@ -318,6 +318,19 @@ def test_behind_a_proxy(
     assert ["x-other"] == seen[-1]
 
 
+def test_the_certificate_of_a_proxy(
+    serve, connect, tokenbind_client, tokenbind_stranger, tokenbind_token, tokenbind_monitor
+):
+    """It connects with its own, and forwards the client's; the client itself can forward nothing."""
+    trust = Trust.peer_certificates(tokenbind_stranger.thumbprint)
+    port = serve(peer_source=forwarded.nginx(header="X-K7Qd2-Cert", trusted_proxy=trust))
+    metadata = [("x-k7qd2-cert", quote(tokenbind_client.pem, safe=""))]
+    answer = call(connect(port, tokenbind_stranger), "WhoAmI", token=tokenbind_token, metadata=metadata)
+    assert [tokenbind_client.thumbprint.encode()] == answer.messages
+    assert INVALID is call(connect(port, tokenbind_client), "WhoAmI", token=tokenbind_token, metadata=metadata).code
+    assert Reason.PROXY_UNTRUSTED == tokenbind_monitor.last_reason
+
+
 @pytest.mark.parametrize("interceptor", [BoundTokenInterceptor, AsyncBoundTokenInterceptor])
 def test_what_is_not_told(interceptor, secret, verifier):
     """Said where it is made, not at every call."""

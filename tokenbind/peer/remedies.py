@@ -63,7 +63,7 @@ _BY_SOFTWARE = {
     "gunicorn": _Server("this worker of gunicorn does not give its socket: use -k sync, gthread or gevent", _GUNICORN),
     "gevent": _Server("gevent needs handler_class=tokenbind.servers.gevent.WSGIHandler", _CONTEXT),
     "wsgiserver": _Server(
-        "wsgiref needs handler_class=tokenbind.servers.wsgiref.WSGIRequestHandler",
+        "wsgiref needs handler_class=tokenbind.servers.wsgiref.WSGIRequestHandler, which tells of TLS alone",
         _CONTEXT,
         "; or it is wsgiref, which needs handler_class=tokenbind.servers.wsgiref.WSGIRequestHandler to know of TLS",
     ),

@@ -67,9 +67,10 @@ class Trust:
         """The proxy connects from one of these addresses or networks, such as ``"10.0.3.7"`` or ``"10.0.0.0/8"``.
 
         Looks at the address at the other end of the socket alone: what the shims of `tokenbind.servers` record, the
-        socket that gunicorn, Werkzeug, gevent and wsgiref (with our handlers) give to WSGI applications, or
-        ``socket_peer=``. It does NOT look at X-Forwarded-For, ``scope["client"]`` or ``REMOTE_ADDR``, which can have
-        been written by a client, nor at what the PROXY protocol says. An IPv4 address in IPv6 form is that address.
+        socket that gunicorn, Werkzeug, gevent and, over TLS, wsgiref (with our handlers) give to WSGI applications, or
+        ``socket_peer=``, which aiohttp and gRPC tell. It does NOT look at X-Forwarded-For, ``scope["client"]`` or
+        ``REMOTE_ADDR``, which can have been written by a client, nor at what the PROXY protocol says. An IPv4 address
+        in IPv6 form is that address.
 
         A network with this service's own addresses in it is warned of, once: whatever runs here, and whoever can make
         it send a request, could speak as the proxy.
