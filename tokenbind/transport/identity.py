@@ -7,22 +7,22 @@ from datetime import datetime, timezone
 from itertools import count
 import re
 import ssl
-import threading
 from time import time
 from typing import Any, NoReturn
 
 from ..binding import PeerCertificate
 from ..errors import IdentityError, InvalidRequest
-from .tls_context import FrozenContext, Trust, client_context, load_identity
+from .process_lock import ProcessLock
+from .tls_context import FrozenContext, Trust, client_context, load_identity, require_trust
 
 
-__all__ = ["Identity", "Password"]
+__all__ = ["Identity", "Password", "password_bytes", "successor"]
 
 #: Of an encrypted key: the password, or a function that returns it.
 Password = str | bytes | Callable[[], str | bytes] | None
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\r?\n.*?\r?\n-----END CERTIFICATE-----", re.DOTALL)
-
+_MAX_PASSWORD_BYTES = 1024  # ssl's
 
 _generations = count(1)
 _MAX_CONTEXTS = 4  # one for each CA bundle: that of the API, that of the authorization server, and their successors
@@ -37,9 +37,10 @@ class Identity:
     Does NOT verify the chain, nor the dates: see `require_valid`.
 
     Args:
-        certificates: PEM text with the leaf first; what stands around the blocks is ignored.
-        key: The PEM private key of the leaf.
-        password: The key's password, or a function that returns it; without one, an encrypted key is an error.
+        certificates: PEM text with the leaf first, *str* or *bytes*; what stands around the blocks is ignored.
+        key: The PEM private key of the leaf, *str* or *bytes*; certificates in it are ignored.
+        password: The key's password, or a function that returns it and is called once, here; without one, an encrypted
+            key is an error, and never a prompt.
 
     Attributes:
         generation: Counts on in this process: of two identities, the newer one has the higher number.
@@ -48,24 +49,31 @@ class Identity:
         IdentityError: if they cannot be read, or do not belong together.
     """
 
-    def __init__(self, certificates: str, key: bytes, password: Password = None) -> None:
-        blocks = _CERTIFICATE.findall(certificates)
+    def __init__(self, certificates: str | bytes, key: str | bytes, password: Password = None) -> None:
+        text, key_text = _text("certificates", certificates), _text("key", key)
+        blocks: list[str] = _CERTIFICATE.findall(text)
         if not blocks:
-            raise IdentityError(f"there is no certificate: {_what_it_is(certificates)}")
-        if b"-----BEGIN" not in key:
-            raise IdentityError(f"there is no private key: {_what_it_is(key.decode('latin-1'))}")
+            raise IdentityError(f"there is no certificate: {_what_it_is(text)}")
+        if text.count("-----BEGIN CERTIFICATE-----") != len(blocks):
+            raise IdentityError("a certificate is cut off: its END line is not there")
+        if "-----BEGIN" not in key_text:
+            raise IdentityError(f"there is no private key: {_what_it_is(key_text)}")
+        self._pem = "\n".join(blocks).encode("latin-1")
+        # Otherwise those of a bundle would be sent twice.
+        self._key = _CERTIFICATE.sub("", key_text).encode("latin-1")
         try:
             self._certificate = PeerCertificate.from_pem("\n".join(blocks))
             x509 = self._certificate.x509
-        except InvalidRequest as error:
-            raise IdentityError(f"the certificate cannot be read: {error}") from None
-        self._not_before, self._not_after = x509.not_valid_before_utc.timestamp(), x509.not_valid_after_utc.timestamp()
-        self._pem = "\n".join(blocks).encode()
-        self._key = key
-        self._password = _password_bytes(password)
+            self._not_before = x509.not_valid_before_utc.timestamp()
+            self._not_after = x509.not_valid_after_utc.timestamp()
+        except (InvalidRequest, ValueError) as error:
+            why = error if isinstance(error, InvalidRequest) else "its dates are none"
+            raise IdentityError(f"the certificate cannot be read: {why}") from None
+        self._password = password_bytes(password)
+        self._problem: str | None = None
         self._contexts: dict[Trust, FrozenContext] = {}
-        self._lock = threading.Lock()
-        load_identity(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self._pem, key, self._password)
+        self._lock = ProcessLock()
+        load_identity(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self._pem, self._key, self._password)
         self.generation: int = next(_generations)
 
     @property
@@ -93,12 +101,22 @@ class Identity:
         Raises:
             IdentityError: otherwise.
         """
+        problem = self._date_problem()
+        if problem is not None:
+            raise IdentityError("; ".join(filter(None, (problem, self._problem))))
+
+    def _date_problem(self) -> str | None:
         now = time()
-        if not self._not_before <= now < self._not_after:
-            early = now < self._not_before
-            moment = datetime.fromtimestamp(self._not_before if early else self._not_after, timezone.utc)
-            which = "is not valid before" if early else "expired at"
-            raise IdentityError(f"the client's certificate {which} {moment:%Y-%m-%d %H:%M:%S} UTC")
+        if self._not_before <= now < self._not_after:
+            return None
+        early = now < self._not_before
+        moment = datetime.fromtimestamp(self._not_before if early else self._not_after, timezone.utc)
+        which = "is not valid before" if early else "expired at"
+        return f"the client's certificate {which} {moment:%Y-%m-%d %H:%M:%S} UTC"
+
+    def note(self, problem: str | None) -> None:
+        """For sources: why no newer identity has taken over, which `require_valid` adds to what it says; or None."""
+        self._problem = problem
 
     def ssl_context(self, ca: Trust = None) -> ssl.SSLContext:
         """The frozen TLS context that presents this identity to servers that *ca* vouches for; one for each *ca*.
@@ -106,10 +124,11 @@ class Identity:
         Raises:
             ConfigurationError: if *ca* cannot be read.
         """
+        require_trust(ca)
         context = self._contexts.get(ca)
         if context is not None:
             return context
-        with self._lock:
+        with self._lock.mine():
             if ca not in self._contexts:
                 context = client_context(ca)
                 load_identity(context, self._pem, self._key, self._password)
@@ -141,7 +160,45 @@ def _what_it_is(text: str) -> str:
     return "no PEM block was found"
 
 
-def _password_bytes(password: Password) -> bytes | None:
-    given = password() if callable(password) else password
-    # A UnicodeEncodeError would carry the secret along.
-    return given.encode("utf-8", "surrogatepass") if isinstance(given, str) else given
+def _text(name: str, value: str | bytes) -> str:
+    """Each character stands for a byte."""
+    if isinstance(value, str):
+        # A UnicodeEncodeError would carry the secret along.
+        return value.encode("utf-8", "surrogatepass").decode("latin-1")
+    if not isinstance(value, bytes):
+        raise IdentityError(f"{name}= must be PEM text, as str or bytes")
+    return value.decode("latin-1")
+
+
+def successor(new: Identity, last: Identity | None) -> Identity:
+    """*new*, which follows *last*; or *last* itself, if that is the same.
+
+    Raises:
+        IdentityError: if *last* is valid now, and *new* is not.
+    """
+    if last is None:
+        return new
+    if (new._pem, new._key) == (last._pem, last._key):
+        return last
+    problem = new._date_problem()
+    if problem is not None and last._date_problem() is None:
+        raise IdentityError(problem)
+    return new
+
+
+def password_bytes(password: Password) -> bytes | None:
+    given: object = password
+    if callable(password):
+        try:
+            given = password()
+        except Exception as error:  # noqa: BLE001 - the user's own function; what it says may be the secret
+            raise IdentityError(f"the function for the key's password raised {type(error).__name__}") from None
+        if given is None:
+            raise IdentityError("the function for the key's password returned none")
+    if isinstance(given, str):
+        given = given.encode("utf-8", "surrogatepass")
+    if given is not None and not isinstance(given, bytes):
+        raise IdentityError("the key's password must be a str, bytes, or a function that returns one")
+    if given is not None and len(given) > _MAX_PASSWORD_BYTES:
+        raise IdentityError(f"the key's password is longer than {_MAX_PASSWORD_BYTES} bytes")
+    return given

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from ..errors import ConfigurationError, IdentityError
 
 
-__all__ = ["FrozenContext", "Trust", "client_context", "load_identity"]
+__all__ = ["FrozenContext", "Trust", "client_context", "is_pem", "load_identity", "require_trust"]
 
 #: Which server certificates are trusted: a file of PEM certificates, their text as bytes, or None for the system's.
 Trust = str | os.PathLike[str] | bytes | None
@@ -78,19 +78,29 @@ def client_context(ca: Trust) -> FrozenContext:
     if ca is None:
         context.load_default_certs()
         return context
-    if not isinstance(ca, (str, bytes, os.PathLike)):
-        raise ConfigurationError("ca= must be the name of a file of PEM certificates, or their text as bytes")
+    require_trust(ca)
     if is_pem(ca):
         raise ConfigurationError("ca= is PEM text; give the name of a file, or the text as bytes")
     shown = "the given bytes" if isinstance(ca, bytes) else repr(os.fspath(ca))
     try:
-        pem = ca.decode("ascii") if isinstance(ca, bytes) else Path(ca).read_text("ascii")
-        context.load_verify_locations(cadata=pem)
+        pem = ca if isinstance(ca, bytes) else Path(ca).read_bytes()
+        # Names of CAs stand beside their certificates, not in ASCII always.
+        context.load_verify_locations(cadata=pem.decode("ascii", "backslashreplace"))
     except FileNotFoundError:
         raise ConfigurationError(f"ca= names a file that does not exist: {shown}") from None
     except (OSError, ValueError):  # ssl.SSLError is an OSError
         raise ConfigurationError(f"ca= has no PEM certificates that can be read: {shown}") from None
     return context
+
+
+def require_trust(ca: object) -> None:
+    """Pass if *ca* is of a kind that `client_context` takes.
+
+    Raises:
+        ConfigurationError: otherwise.
+    """
+    if ca is not None and not isinstance(ca, (bytes, str, os.PathLike)):
+        raise ConfigurationError("ca= must be the name of a file of PEM certificates, or their text as bytes")
 
 
 def is_pem(value: object) -> bool:
