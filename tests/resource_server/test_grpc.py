@@ -487,11 +487,12 @@ def test_other_interceptors(colour, serve, connect, tokenbind_client, tokenbind_
 
 
 def test_the_context_is_a_context(colour, service, serve, connect, tokenbind_client, tokenbind_token):
-    """For those who ask for its type; and it knows the token in any thread."""
+    """For those who ask for its type; it has all the metadata, and it knows the token in any thread."""
     seen = []
     kind = grpc.ServicerContext if colour == "sync" else grpc.aio.ServicerContext
 
     def look(context):
+        seen.append(dict(context.invocation_metadata())["x-k7qd2-cert"])
         thread = Thread(target=lambda: seen.append((isinstance(context, kind), bound_token(context).thumbprint)))
         thread.start()
         thread.join()
@@ -501,8 +502,9 @@ def test_the_context_is_a_context(colour, service, serve, connect, tokenbind_cli
         return look(context)
 
     service.Open = look_async if colour == "aio" else lambda _request, context: look(context)
-    assert [b"seen"] == call(connect(serve(), tokenbind_client), "Open", token=tokenbind_token).messages
-    assert [(True, tokenbind_client.thumbprint)] == seen
+    channel, metadata = connect(serve(), tokenbind_client), [("x-k7qd2-cert", "its own")]
+    assert [b"seen"] == call(channel, "Open", token=tokenbind_token, metadata=metadata).messages
+    assert ["its own", (True, tokenbind_client.thumbprint)] == seen
 
 
 @pytest.mark.parametrize("context", [object(), Mock(), Mock(tokenbind={"token": "a string"})])
