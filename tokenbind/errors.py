@@ -227,10 +227,12 @@ class GrantError(ClientError):
         status: int | None = None,
         *,
         retry_after_seconds: float | None = None,
+        hint: str | None = None,
     ) -> None:
+        shown = f" ({description})" if description else ""
         super().__init__(
             Reason.GRANT_REFUSED,
-            f"the authorization server refused: {error}" + (f" ({description})" if description else ""),
+            f"the authorization server refused: {error}{shown}" + (f"; {hint}" if hint else ""),
             retry_after_seconds=retry_after_seconds,
         )
         self.error = error

@@ -2,91 +2,147 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-import json
+from collections.abc import Collection
+from math import inf
 import re
-from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlencode, urlsplit
+from typing import ClassVar, Protocol, TypedDict
 
-from ..errors import ClientError, ConfigurationError, GrantError, Reason
-from ..transport import FetchError, Identity, Response, fetch
-from ..transport.tls_context import Trust, client_context
-
-
-__all__ = ["ClientCredentials", "Grant", "IssuedToken"]
-
-
-# RFC 6750 §2.1. Anything else cannot stand in a header, and http.client would quote it whole in its error.
-is_bearer_token: Callable[[str], object] = re.compile(r"[A-Za-z0-9\-._~+/]+=*").fullmatch
+from ..errors import ConfigurationError
+from ..transport import Identity
+from ..transport.tls_context import Trust
+from ..transport.trust_anchors import TrustSource
+from .client_authentication import Authentication, NotPickled, is_printable
+from .token_endpoint import TokenEndpoint
+from .token_response import IssuedToken, is_bearer_token
 
 
-class IssuedToken(NamedTuple):
-    """What the authorization server gave.
+__all__ = [
+    "ClientCredentials",
+    "EndpointGrant",
+    "EndpointOptions",
+    "Grant",
+    "IssuedToken",
+    "StaticToken",
+    "is_bearer_token",
+]
 
-    Attributes:
-        access_token: The token; never logged.
-        expires_in_seconds: How long the server says that it lives, counted from the request.
-        scope: The scope it was given, or None if as asked.
-    """
-
-    access_token: str
-    expires_in_seconds: float
-    scope: str | None
-
-    def __repr__(self) -> str:
-        return f"<IssuedToken for {self.expires_in_seconds:g} s>"
+# RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ), separated by one space.
+_is_scope = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*").fullmatch
+# RFC 8707 §2: "an absolute URI [...] and it MUST NOT include a fragment component".
+_is_resource = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[!$-~]+").fullmatch
 
 
 class Grant(Protocol):
-    """Gets a token for an identity, over a connection that presents it."""
+    """Gets a token for an identity, over a connection that presents it.
+
+    It is called from a thread of the token cache, and may block. One that has an attribute ``issuer`` is named by it in
+    events.
+    """
 
     def fetch(self, identity: Identity, /) -> IssuedToken: ...
 
 
-class ClientCredentials:
-    """The client credentials grant (RFC 6749 §4.4) with mutual-TLS client authentication (RFC 8705 §2).
+class EndpointOptions(TypedDict, total=False):
+    """The keywords of `EndpointGrant`, which each grant takes besides its own."""
 
-    The certificate of the token request is the one that the token is bound to, and the one to call the API with
-    (RFC 8705 §3). The request is never redirected.
+    scope: str | None
+    resource: str | Collection[str] | None
+    audience: str | Collection[str] | None
+    authentication: Authentication
+    token_endpoint: str | None
+    ca: Trust | TrustSource
+    proxy: str | None
+    timeout_seconds: float
+    address: str | None
+    allowed_hosts: Collection[str]
 
-    Args:
-        issuer: The authorization server's issuer identifier.
-        client_id: Sent with every request (RFC 8705 §2: "the client MUST include the client_id parameter").
-        token_endpoint: The https URL of its token endpoint; of the mutual-TLS alias if there is one (RFC 8705 §5).
-        scope: Space-separated scopes to ask for.
-        ca: Which CA vouches for the authorization server: a PEM file, PEM bytes, or None for the system's.
-        timeout_seconds: For a whole token request.
 
-    Raises:
-        ConfigurationError: if an argument cannot be right.
-    """
+class EndpointGrant(NotPickled):
+    """A grant of a token endpoint; the arguments are those of `ClientCredentials`."""
+
+    _of_confidential_clients: ClassVar[bool] = False
 
     def __init__(
         self,
         issuer: str,
         *,
         client_id: str,
-        token_endpoint: str,
         scope: str | None = None,
-        ca: Trust = None,
+        resource: str | Collection[str] | None = None,
+        audience: str | Collection[str] | None = None,
+        authentication: Authentication = "tls_client_auth",
+        token_endpoint: str | None = None,
+        ca: Trust | TrustSource = None,
+        proxy: str | None = None,
         timeout_seconds: float = 10,
+        address: str | None = None,
+        allowed_hosts: Collection[str] = (),
     ) -> None:
-        for name, url in (("issuer", issuer), ("token_endpoint", token_endpoint)):
-            if not _is_https_url(url):
-                raise ConfigurationError(f"{name}= must be an https URL, without credentials or white space in it")
-        if not client_id:
-            raise ConfigurationError("client_id= must not be empty")
-        client_context(ca)
-        self._issuer = issuer
-        self._token_endpoint = token_endpoint
-        self._form = {"grant_type": "client_credentials", "client_id": client_id} | ({"scope": scope} if scope else {})
-        self._ca = ca
-        self._timeout = timeout_seconds
+        if not is_printable(client_id):
+            raise ConfigurationError("client_id= must be printable text that is not empty")
+        if scope is not None and not (isinstance(scope, str) and (not scope or _is_scope(scope))):
+            raise ConfigurationError("scope= must be text, with single spaces between the scopes (RFC 6749 §3.3)")
+        if self._of_confidential_clients and authentication == "none":
+            raise ConfigurationError(
+                'authentication="none" is for public clients, and this grant is not (RFC 6749 §4.4)'
+            )
+        resources, audiences = _texts(resource), _texts(audience)
+        if not all(isinstance(one, str) and _is_resource(one) for one in resources):
+            raise ConfigurationError("resource= must be absolute URIs without a fragment (RFC 8707 §2)")
+        if not all(is_printable(one) for one in audiences):
+            raise ConfigurationError("audience= must be printable text that is not empty")
+        self._endpoint = TokenEndpoint(
+            issuer,
+            client_id=client_id,
+            authentication=authentication,
+            url=token_endpoint,
+            ca=ca,
+            proxy=proxy,
+            timeout_seconds=timeout_seconds,
+            address=address,
+            allowed_hosts=allowed_hosts,
+        )
+        self._form = [("scope", scope)] if scope else []
+        self._form += [("resource", one) for one in resources] + [("audience", one) for one in audiences]
 
     @property
     def issuer(self) -> str:
         """The authorization server's issuer identifier."""
-        return self._issuer
+        return self._endpoint.issuer
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.issuer} for {self._endpoint.client_id}>"
+
+
+class ClientCredentials(EndpointGrant):
+    """The client credentials grant (RFC 6749 §4.4).
+
+    The certificate of the token request is the one that the token is bound to, and the one to call the API with
+    (RFC 8705 §3). The request is never redirected. A server that is just away is asked up to three times.
+
+    Args:
+        issuer: The authorization server's issuer identifier, exactly as the server spells it.
+        client_id: The client's name there.
+        scope: Space-separated scopes to ask for.
+        resource: The URI of the API that the token is for, or several (RFC 8707).
+        audience: Its name, for servers that want that instead; or several.
+        authentication: ``tls_client_auth`` or ``self_signed_tls_client_auth``: the certificate says who the client is
+            (RFC 8705 §2). Or a `PrivateKeyJWT`, or a `ClientSecretBasic`.
+        token_endpoint: Its https URL; of the mutual-TLS alias if there is one (RFC 8705 §5). By default it is read from
+            the server's metadata (RFC 8414), which is asked for without the certificate, and again after an hour.
+        ca: Which CA vouches for the authorization server: a PEM file, PEM bytes, or None for the system's.
+        proxy: ``http://[user:password@]host:port``; never from the environment.
+        timeout_seconds: For all of it: metadata, request, and further attempts.
+        address: The https origin at which the issuer's own origin is reached, if not by its name.
+        allowed_hosts: Hosts (``host`` or ``host:port``) besides its own that the metadata may name, such as that of the
+            alias.
+
+    Raises:
+        ConfigurationError: if an argument cannot be right.
+    """
+
+    # RFC 6749 §4.4: "The client credentials grant type MUST only be used by confidential clients."
+    _of_confidential_clients = True
 
     def fetch(self, identity: Identity) -> IssuedToken:
         """Ask for a token.
@@ -95,63 +151,38 @@ class ClientCredentials:
 
         Raises:
             GrantError: if the server refuses (RFC 6749 §5.2).
-            ClientError: ``authorization_server_unreachable``, if it does not answer as a token endpoint does.
+            ClientError: ``authorization_server_unreachable``, if it does not answer as a token endpoint does;
+                ``identity_unusable`` or ``signer_unavailable``, if what authenticates the client cannot be had.
         """
-        try:
-            response = fetch(
-                self._token_endpoint,
-                context=identity.ssl_context(self._ca),
-                method="POST",
-                headers={"content-type": "application/x-www-form-urlencoded"},
-                body=urlencode(self._form).encode(),
-                timeout_seconds=self._timeout,
-            )
-        except FetchError as error:
-            raise ClientError(Reason.AUTHORIZATION_SERVER_UNREACHABLE, f"no token: {error}") from None
-        return _read_token_response(response)
+        return self._endpoint.ask(identity, [("grant_type", "client_credentials"), *self._form]).token
 
 
-def _read_token_response(response: Response) -> IssuedToken:
-    """RFC 6749 §5.1 and §5.2."""
-    try:
-        members: Any = json.loads(response.body)
-    except (ValueError, RecursionError):
-        members = None
-    if not isinstance(members, dict):
-        raise _strange(f"it answered {response.status} without a JSON object")
-    if response.status != 200:
-        error, description = members.get("error"), members.get("error_description")
-        if not isinstance(error, str):
-            raise _strange(f"it answered {response.status} without an error code")
-        shown = _printable(description) if isinstance(description, str) else None
-        raise GrantError(_printable(error), shown, response.status)
-    token, kind = members.get("access_token"), members.get("token_type")
-    expires_in, scope = members.get("expires_in", 60), members.get("scope")
-    if not isinstance(token, str) or not is_bearer_token(token):
-        raise _strange("there is no access_token in its answer")
-    # RFC 8705 §3 tokens stay "Bearer"; the value is compared without case (RFC 6749 §5.1).
-    if not isinstance(kind, str) or kind.lower() != "bearer":
-        raise _strange("its token_type is not Bearer")
-    if isinstance(expires_in, str) and expires_in.isdecimal():  # some servers send the number as text
-        expires_in = int(expires_in[:10])
-    if isinstance(expires_in, bool) or not isinstance(expires_in, (int, float)) or not 0 <= expires_in < 10**9:
-        raise _strange("its expires_in is not a number of seconds")
-    return IssuedToken(token, float(expires_in), scope if isinstance(scope, str) else None)
+class StaticToken(NotPickled):
+    """A token that is there already, and is used until it is refused.
+
+    Raises:
+        ConfigurationError: if it cannot stand in a header (RFC 6750 §2.1).
+    """
+
+    issuer: str | None = None
+
+    def __init__(self, token: str) -> None:
+        if not isinstance(token, str) or not is_bearer_token(token):
+            raise ConfigurationError("a token is text without white space, without the line break that ends its file")
+        self._issued = IssuedToken(token, inf, None)
+
+    def fetch(self, identity: Identity) -> IssuedToken:
+        """The token; whether it names *identity*'s certificate is not looked at here."""
+        return self._issued
+
+    def __repr__(self) -> str:
+        return "<StaticToken>"
 
 
-def _is_https_url(url: object) -> bool:
-    try:
-        parts = urlsplit(url if isinstance(url, str) else "")
-        parts.port  # noqa: B018 - raises ValueError
-    except ValueError:
-        return False
-    plain = isinstance(url, str) and url.isascii() and url.isprintable() and " " not in url
-    return plain and parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc
-
-
-def _strange(what: str) -> ClientError:
-    return ClientError(Reason.AUTHORIZATION_SERVER_UNREACHABLE, f"the token endpoint is not as expected: {what}")
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text[:200])
+def _texts(value: str | Collection[str] | None) -> list[str]:
+    """Of an argument that is one, several, or none; what is none of these is one, to be refused by the caller."""
+    if value is None:
+        return []
+    if isinstance(value, str) or not isinstance(value, Collection):
+        return [value]
+    return list(value)

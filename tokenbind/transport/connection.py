@@ -33,6 +33,8 @@ class BoundedConnection(HTTPSConnection):
         super().__init__(host, port, timeout=timeout_seconds, ssl_context=context)
         if proxy is not None:
             self.set_tunnel(url.host, url.port, proxy.headers, scheme="http")
+        #: Whether the handshake is done, so that the server may have got what was sent since.
+        self.secured: bool = False
         self._first_hop = host, port
         self._deadline = monotonic() + timeout_seconds
         self._cut = False
@@ -57,6 +59,10 @@ class BoundedConnection(HTTPSConnection):
         if self._watched is not None:
             self._watched.close()
         self.close()
+
+    def connect(self) -> None:
+        super().connect()
+        self.secured = True
 
     def _new_conn(self) -> socket.socket:
         # close() finds it there, should the rest fail.

@@ -53,8 +53,32 @@ class ServerMetadata:
         value = self._members.get(name)
         if value is None:
             raise FetchError(f"the metadata of {self.issuer} has no {name}")
+        return self._permitted(name, value)
+
+    def mutual_tls_url(self, name: str) -> str:
+        """The same for a client with a certificate: that of ``mtls_endpoint_aliases``, if it is in there (RFC 8705 §5).
+
+        "a client intending to do mutual TLS [...] MUST use the alias URL of the endpoint within the
+        mtls_endpoint_aliases, when present, in preference to the endpoint URL of the same name at the top level".
+
+        Raises:
+            FetchError: as for `url`; a bad alias does not lead to the other endpoint, which sees no certificate.
+        """
+        aliases = self._members.get("mtls_endpoint_aliases")
+        if aliases is None:
+            return self.url(name)
+        if not isinstance(aliases, dict):
+            raise FetchError(f"mtls_endpoint_aliases in the metadata of {self.issuer} is not a JSON object")
+        value = aliases.get(name)
+        return self.url(name) if value is None else self._permitted(f"mtls_endpoint_aliases.{name}", value)
+
+    def get(self, name: str) -> Any:
+        """What stands under *name*, as it is, or None."""
+        return self._members.get(name)
+
+    def _permitted(self, name: str, value: object) -> str:
         url = read_https_url(value)
-        if url is None or "#" in value:
+        if url is None or "#" in str(value):
             raise FetchError(f"{name} in the metadata of {self.issuer} is not a plain https URL: {shown(value)}")
         if url.origin == self._own.origin:
             return str(url._replace(host=self._address.host, port=self._address.port))

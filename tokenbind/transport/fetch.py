@@ -16,6 +16,7 @@ from ..errors import TokenBindError
 from .connection import BoundedConnection
 from .origin import read_https_url
 from .proxy import require_proxy
+from .retry_after import read_retry_after
 from .strict_json import read_json_object
 
 
@@ -28,6 +29,8 @@ _NO_ANSWER = (
     ValueError,  # http.client's and ssl's word for much that they will not send or read
     RuntimeError,  # no thread can be started
 )
+# Refused, reset, or closed without a word; once a part of the body has come, urllib3 has another name for it.
+_BROKEN_OFF = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 class FetchError(TokenBindError):
@@ -35,11 +38,25 @@ class FetchError(TokenBindError):
 
     Attributes:
         status: The HTTP status of the answer, or None if none came.
+        sent: Whether the server may have read the request, or a part of it.
+        broken_off: Whether the connection was refused, or ended before an answer: the next one may fare better.
+        retry_after_seconds: How long a server that is busy asked to be left alone, or None.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        *,
+        sent: bool = True,
+        broken_off: bool = False,
+        retry_after_seconds: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.sent = sent
+        self.broken_off = broken_off
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Response(NamedTuple):
@@ -82,7 +99,7 @@ def fetch(
         raise FetchError(f"refusing to fetch {shown(url)}: it is not https, or not a URL in plain ASCII")
     fields = {"accept": "application/json", "accept-encoding": "identity", **(headers or {})}
     target = address.target if address.target.startswith("/") else f"/{address.target}"
-    response, failure = None, ""
+    response, failure, broken_off = None, "", False
     with BoundedConnection(address, context=context, timeout_seconds=timeout_seconds, proxy=through) as connection:
         try:
             connection.request(method, target, body=body, headers=fields, preload_content=False, decode_content=False)
@@ -90,11 +107,13 @@ def fetch(
                 response = Response(answer.status, answer.headers, _read_body(url, answer, max_bytes))
         except _NO_ANSWER as error:
             failure = f"cannot be reached{' through the proxy' if through else ''}: {_kind_of(error)}"
+            broken_off = isinstance(error, _BROKEN_OFF)
         if connection.late:
+            broken_off = False
             response, failure = None, f"did not answer within {timeout_seconds:.3g} seconds"
     # Raised here, and not in the handler: the error in there holds the socket, and may quote what was to be sent.
     if response is None:
-        raise FetchError(f"{shown(url)} {failure}")
+        raise FetchError(f"{shown(url)} {failure}", sent=connection.secured, broken_off=broken_off)
     return response
 
 
@@ -115,7 +134,8 @@ def fetch_json(
     )
     if status != 200:
         why = " (redirects are not followed)" if 300 <= status < 400 else ""
-        raise FetchError(f"{shown(url)} answered {status}{why}", status)
+        pause = read_retry_after(status, headers)
+        raise FetchError(f"{shown(url)} answered {status}{why}", status, retry_after_seconds=pause)
     try:
         return read_json_object(body)
     except ValueError as error:
@@ -153,9 +173,13 @@ def _kind_of(error: Exception) -> str:
         return f"it answered {refused[1]}"
     if reason := getattr(error, "verify_message", ""):
         return f"{type(error).__name__} ({reason}); ca= says who vouches for that server"
+    if _is_about_us(str(getattr(error, "reason", ""))):
+        return f"{type(error).__name__} (it does not take our certificate: {getattr(error, 'reason', '')})"
     return f"{type(error).__name__}{next((f' ({hint})' for kind, hint in _HINTS if isinstance(error, kind)), '')}"
 
 
+# Alerts of RFC 8446 §6.2, as OpenSSL names them.
+_is_about_us = re.compile(r"\w*ALERT_(?:\w*CERTIFICATE\w*|UNKNOWN_CA)").fullmatch
 _HINTS: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionRefusedError, "nothing listens there"),
     (socket.gaierror, "that host is not known"),
