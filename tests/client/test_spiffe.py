@@ -23,7 +23,7 @@ from tokenbind.client import spiffe
 from tokenbind.client.spiffe import SpiffeIdentity
 from tokenbind.resource_server.asgi import BoundTokenMiddleware
 
-from .workload_api import BILLING, REPORTS, WorkloadApi, bundle, svid, until
+from .workload_api import BILLING, REPORTS, WorkloadApi, bundle, messages, svid, until
 
 
 SHORT_SECONDS = 0.3
@@ -132,7 +132,10 @@ def test_what_was_sent_before_changes_nothing(api, ca, source):
 
     before = source._given
     first.bundle = bundle(other, ca)
-    api.give(first, svid(ca, REPORTS, bundle=first.bundle), svid(other, "spiffe://elsewhere.example/reports"))
+    elsewhere = svid(trustme.CA(), "spiffe://elsewhere.example/reports")
+    svids = [first, svid(ca, REPORTS, bundle=first.bundle), elsewhere]
+    federated = {"spiffe://partner.example": bundle(trustme.CA())}
+    api.answer(messages.X509SVIDResponse(svids=svids, federated_bundles=federated))
     until(lambda: source._given is not before)
     assert source.current() is identity
     assert source.ca.current() is both
@@ -365,17 +368,24 @@ def test_an_svid_at_its_end(api, ca):
     """It serves no longer than that, and the error says what became of its successor."""
     api.give(svid(ca, days=-1))
     with SpiffeIdentity(api.path) as source:
-        with pytest.raises(IdentityError, match=r"expired at .*agent\.sock: it has sent no other"):
-            source.current()
-        assert 1 == source.ca.current().number
+        with pytest.raises(IdentityError, match=r"expired at .*agent\.sock has sent no other"):
+            source.current().require_valid()
         api.stop()
         until(lambda: source._failure)
-        with pytest.raises(IdentityError, match=r"expired at .*agent\.sock: (no agent answers|.*does not exist)"):
-            source.current()
+        with pytest.raises(IdentityError, match=r"expired at .*agent\.sock cannot be followed: (no agent|.*not exist)"):
+            source.current().require_valid()
         api.give(svid(ca))
         api.start()
         until(lambda: source._failure is None)
-        assert source.current().remaining_seconds() > 0
+        source.current().require_valid()
+
+
+def test_an_svid_that_is_not_valid(api, ca, source):
+    """It does not take the place of one that is; if it is early, it does when its time has come."""
+    identity = source.current()
+    api.give(svid(ca, days=-1))
+    assert "expired at" in until(lambda: source._failure)
+    assert source.current() is identity
 
 
 def test_after_close(api, source):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from ..errors import ConfigurationError, IdentityError
 from ..tokens.closing import Closing
 from ..tokens.forking import Forking
-from ..transport import Identity
+from ..transport import Anchors, Identity, TrustSource
+from ..transport.identity import successor
 from ..transport.tls_context import client_context
-from ..transport.trust_anchors import Anchors, TrustSource
 
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ class _Given(NamedTuple):
     """What the Workload API gave last, all from one message."""
 
     spiffe_id: str
-    chain: str
     identity: Identity
     anchors: Anchors
 
@@ -103,15 +102,9 @@ class SpiffeIdentity(Closing, Forking):
         """The identity of the SVID that came last; the same object until another comes.
 
         Raises:
-            IdentityError: if it is expired, or not valid yet; or after `close`.
+            IdentityError: after `close`.
         """
-        identity = self._last().identity
-        try:
-            identity.require_valid()
-        except IdentityError as error:
-            why = self._failure or "it has sent no other"
-            raise IdentityError(f"{error}; the Workload API at {self._socket}: {why}") from None
-        return identity
+        return self._last().identity
 
     @property
     def ca(self) -> TrustSource:
@@ -190,15 +183,16 @@ class SpiffeIdentity(Closing, Forking):
     def _take(self, context: X509Context) -> None:
         """All of it or nothing: an SVID with the bundle that came with it."""
         svid, last = self._choose(context.x509_svids), self._given
+        identity = Identity("".join(_certificates_pem(svid.cert_chain)), _key_pem(svid.private_key))
+        identity = successor(identity, last.identity if last else None)
         bundle = context.x509_bundle_set.get_bundle_for_trust_domain(svid.spiffe_id.trust_domain)
-        chain = "".join(_certificates_pem(svid.cert_chain))
         trusted = "".join(sorted(_certificates_pem(bundle.x509_authorities if bundle else ()))).encode()
-        identity = last.identity if last and last.chain == chain else Identity(chain, _key_pem(svid.private_key))
         anchors = last.anchors if last else Anchors(0, None)
         if anchors.pem != trusted:
             client_context(trusted)
             anchors = Anchors(anchors.number + 1, trusted)
-        self._given = _Given(str(svid.spiffe_id), chain, identity, anchors)
+        identity.note(f"the SPIFFE Workload API at {self._socket} has sent no other")
+        self._given = _Given(str(svid.spiffe_id), identity, anchors)
         self._failure = None
         self._first.set()
 
@@ -215,12 +209,9 @@ class SpiffeIdentity(Closing, Forking):
         why = str(error) or type(error).__name__
         why = next((f"{remedy} ({code})" for code, remedy in _REMEDIES.items() if code in why), why)
         if self._given is not None and why != self._failure:
-            _log.warning(
-                "the SPIFFE Workload API at %s cannot be followed; the last SVID serves on, until %s: %s",
-                self._socket,
-                self._given.identity.not_after,
-                why,
-            )
+            identity, problem = self._given.identity, f"the SPIFFE Workload API at {self._socket} cannot be followed"
+            identity.note(f"{problem}: {why}")
+            _log.warning("%s; the last SVID serves on, until %s: %s", problem, identity.not_after, why)
         self._failure = why
 
     def __reduce__(self) -> NoReturn:
