@@ -39,14 +39,17 @@ class Caller(Protocol):
         ...
 
     def read_slowly(self, url: str, between: Any) -> bytes:
-        """A streamed answer: reads its first chunk, calls *between*, reads the rest; returns all of it."""
+        """A streamed answer: reads its first chunk, calls *between*, reads the rest; returns all of it.
+
+        *between* is called in the thread that called this, not in an event loop: it calls the client itself.
+        """
         ...
 
     def close(self) -> None: ...
 
 
 class CallerKind(Protocol):
-    """How to open one: ``kind(identity, tokens, origin=..., ca=..., **options)``."""
+    """How to open one: ``kind(identity, tokens, origin=..., ca=..., **options)``; they may be ``proxy=`` a URL, too."""
 
     name: str  # such as "requests", "httpx", "httpx-asyncio", "httpx-trio", "aiohttp"
 
