@@ -4,6 +4,7 @@ import pytest
 
 from ..transport.conftest import context, listening, proxying, saying, tls_listening  # noqa: F401 - fixtures
 from .authorization_server import AuthorizationServer
+from .opening import api, caller_kind, client, clock, grant, open_client, renewed, running_api, source  # noqa: F401 - fixtures
 
 
 @pytest.fixture

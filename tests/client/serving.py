@@ -49,14 +49,16 @@ class Api:
     the token, with `challenge`; ``/refuse-once`` the first time; anything else answers with the name of the client.
     """
 
-    challenge: str | None = 'Bearer error="invalid_token"'
-
     def __init__(self):
         self.kit = BindingKit()
-        self.seen = []
-        self.refused = set()
+        self.begin()
         self.server = MutualTLSServer(self, self.kit)
         self._guarded = BoundTokenMiddleware(self._answer, self.kit.verifier)
+
+    def begin(self):
+        """Forget everything."""
+        self.seen, self.refused, self.challenge = [], set(), 'Bearer realm="api", error="invalid_token"'
+        self.kit.monitor.events.clear()
 
     @property
     def url(self):

@@ -7,11 +7,14 @@ request: what `requests` builds redirects from never carries it, and netrc has n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
+from functools import cache
 import ssl
 from typing import Any, NoReturn, Unpack
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 from urllib3.util import Retry
 
@@ -26,7 +29,8 @@ from .token_cache import Tokens
 
 __all__ = ["BoundTokenAdapter", "BoundTokenSession"]
 
-_MAX_RETRY_AFTER_SECONDS = 60  # urllib3's own is six hours
+_MAX_RETRY_AFTER_SECONDS = 60
+_MAX_REFUSAL_BYTES = 65_536
 
 
 class BoundTokenAdapter(BaseAdapter):
@@ -66,7 +70,8 @@ class BoundTokenAdapter(BaseAdapter):
     ) -> None:
         super().__init__()
         self._chooser = CredentialChooser(identity, tokens, origin=origin, ca=ca, **options)
-        proxy_context = client_context(proxy_ca).freeze()
+        # None is a context of urllib3's own, with the system's CAs.
+        proxy_context = None if proxy_ca is None else client_context(proxy_ca).freeze()
         retries = _capped(max_retries)
         self._generations = Generations(lambda context: _Generation(context, proxy_context, retries))
 
@@ -93,12 +98,10 @@ class BoundTokenAdapter(BaseAdapter):
         response = self._send(request, credentials, options)
         if response.status_code == 401:
             challenge = response.headers.get("www-authenticate")
-            another = self._chooser.another(credentials, challenge, replayable=_is_replayable(request))
+            another = self._chooser.another(credentials, challenge, replayable=_is_rewound(request))
             if another is not None:
-                response.content  # noqa: B018 - to the end, so that its connection is used again
+                response.raw.read(_MAX_REFUSAL_BYTES)  # to its end, if it has one: its connection is used again then
                 response.close()
-                if not isinstance(request.body, (bytes, str, type(None))):
-                    rewind_body(request)
                 response = self._send(request, another, options)
         return response
 
@@ -135,7 +138,7 @@ class BoundTokenAdapter(BaseAdapter):
 class _Generation(HTTPAdapter):
     """The connections of one generation."""
 
-    def __init__(self, context: ssl.SSLContext, proxy_context: ssl.SSLContext, retries: Retry) -> None:
+    def __init__(self, context: ssl.SSLContext, proxy_context: ssl.SSLContext | None, retries: Retry) -> None:
         self._context = context
         self._proxy_context = proxy_context
         super().__init__(max_retries=retries)
@@ -186,19 +189,28 @@ class BoundTokenSession(requests.Session):
 
 
 def _capped(retries: Retry | int) -> Retry:
-    given = Retry(0, read=False) if retries == 0 else Retry.from_int(retries)  # as HTTPAdapter does
-    capped = given.new()
-    if hasattr(capped, "retry_after_max"):
-        capped.retry_after_max = min(capped.retry_after_max, _MAX_RETRY_AFTER_SECONDS)
-    else:  # before urllib3 2.6
-        capped.respect_retry_after_header = False
+    capped = copy(Retry(0, read=False) if retries == 0 else Retry.from_int(retries))  # as HTTPAdapter reads it
+    kind: Any = type(capped)
+    capped.__class__ = type(kind.__name__, (_Capped, kind), {})
     return capped
 
 
-def _is_replayable(request: requests.PreparedRequest) -> bool:
-    """Whether its body is there to be sent again: a generator's is not, and would be sent empty."""
-    position = getattr(request, "_body_position", None)
-    return request.body is None or isinstance(request.body, (bytes, str)) or isinstance(position, int)
+class _Capped(Retry):
+    """Waits no longer than a minute: urllib3's own limit is six hours, and before 2.6 there is none."""
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        return min(super().parse_retry_after(retry_after), _MAX_RETRY_AFTER_SECONDS)
+
+
+def _is_rewound(request: requests.PreparedRequest) -> bool:
+    """Whether its body can be sent again, from where it began: a generator's cannot, and would be sent empty."""
+    if request.body is None or isinstance(request.body, (bytes, str)):
+        return True
+    try:
+        rewind_body(request)
+    except (UnrewindableBodyError, ValueError):  # ValueError: the file is closed
+        return False
+    return True
 
 
 def _refuse_foreign_tls_settings(verify: bool | str, cert: Any) -> None:
@@ -210,9 +222,21 @@ def _refuse_foreign_tls_settings(verify: bool | str, cert: Any) -> None:
 
 def _as_request_exception(error: ClientError, request: requests.PreparedRequest) -> requests.RequestException:
     """The same error, of a class that is both; attributes such as those of a `GrantError` are kept."""
-    kind = type(error)
-    both: Any = type(kind.__name__, (kind, requests.RequestException), {"__module__": __name__})
-    raised: requests.RequestException = both.__new__(both)
-    requests.RequestException.__init__(raised, *error.args, request=request)
-    raised.__dict__.update(error.__dict__)
-    return raised
+    kind: Any = type(error)
+    return _restore(kind, error.args, {**error.__dict__, "request": request})
+
+
+def _restore(kind: Any, arguments: tuple[Any, ...], attributes: Mapping[str, Any]) -> requests.RequestException:
+    both = _both(kind)
+    error: requests.RequestException = both.__new__(both)
+    requests.RequestException.__init__(error, *arguments)
+    error.__dict__.update(attributes)
+    return error
+
+
+@cache
+def _both(kind: Any) -> Any:
+    def reduce(self: Any) -> tuple[Any, ...]:
+        return _restore, (kind, self.args, self.__dict__)
+
+    return type(kind.__name__, (kind, requests.RequestException), {"__module__": __name__, "__reduce__": reduce})
