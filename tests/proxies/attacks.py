@@ -42,12 +42,14 @@ class Attacks(Asking):
                     continue
                 with self._noting(forgery.name, client), self._connect(client, "h2") as connection:
                     self._refused(connection.ask_h2(self._token(), forgery.fields), reason)
-            with self._connect(client, "h2") as connection:
-                try:  # RFC 9113 §8.2.2: a request with Connection is malformed
-                    answer = connection.ask_h2(self._token(), [("Connection", self._header)])
-                except REFUSALS:
-                    continue
-                self._foiled(answer, reason)
+            # RFC 9113 §8.2.2: a request with Connection is malformed.
+            for fields, trailer in ([("Connection", self._header)], []), ([], [(self._header, self._forged)]):
+                with self._connect(client, "h2") as connection:
+                    try:
+                        answer = connection.ask_h2(self._token(), fields, trailer)
+                    except REFUSALS:
+                        continue
+                    self._foiled(answer, reason)
 
     def forged_bytes(self) -> None:
         for client, reason in self._attackers:

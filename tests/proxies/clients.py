@@ -105,15 +105,19 @@ class Client:
         """A request with a body of *size*, sent at once: what comes in parts, a proxy may pass on in parts."""
         return self.ask_raw(token, f"Content-Length: {size}\r\n", "POST", "a" * size)
 
-    def ask_h2(self, token: str | None, fields: Fields = ()) -> Answer:
-        """A request over HTTP/2, the first of the connection."""
+    def ask_h2(self, token: str | None, fields: Fields = (), trailer: Fields = ()) -> Answer:
+        """A request over HTTP/2, the first of the connection; with a body, if it has a *trailer*."""
         protocol = h2.connection.H2Connection(
             h2.config.H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
         )
         protocol.initiate_connection()
-        pseudo = [(":method", "GET"), (":scheme", "https"), (":authority", HOST), (":path", "/")]
+        trailer = [(name.lower(), value) for name, value in trailer]
+        pseudo = [(":method", "POST" if trailer else "GET"), (":scheme", "https"), (":authority", HOST), (":path", "/")]
         headers = [(name.lower(), value) for name, value in [*fields, *_authorization(token)]]
-        protocol.send_headers(1, pseudo + headers, end_stream=True)
+        protocol.send_headers(1, pseudo + headers, end_stream=not trailer)
+        if trailer:
+            protocol.send_data(1, b"a")
+            protocol.send_headers(1, trailer, end_stream=True)
         self.socket.sendall(protocol.data_to_send())
         status, body, done = 0, b"", False
         while not done:
