@@ -9,6 +9,7 @@ import ssl
 import sys
 import threading
 
+from cryptography.hazmat.primitives import serialization
 import pytest
 
 from tokenbind.transport.tls_context import client_context
@@ -134,3 +135,15 @@ def read_head(connection):
             raise ConnectionError
         head += byte
     return head.decode("latin-1")
+
+
+@pytest.fixture
+def encrypt():
+    """Encrypts a PEM key with a password."""
+
+    def encrypt(key_pem, password):
+        key = serialization.load_pem_private_key(key_pem, None)
+        encryption = serialization.BestAvailableEncryption(password)
+        return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+    return encrypt

@@ -121,8 +121,14 @@ LAYOUTS = [Kubernetes, Replaced, InPlace, Bundle]
 
 @contextmanager
 def writing(write, count):
-    """Call *write* so many times in a thread, without a pause; gives a function that says whether it goes on."""
-    thread = threading.Thread(target=lambda: [write(number) for number in range(count)])
+    """Call *write* so many times in a thread, 5 ms apart; gives a function that says whether it goes on."""
+
+    def work():
+        for number in range(count):
+            write(number)
+            threading.Event().wait(0.005)
+
+    thread = threading.Thread(target=work)
     thread.start()
     try:
         yield thread.is_alive

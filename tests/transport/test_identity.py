@@ -1,24 +1,30 @@
 """Identities: the certificate and key, loaded through memory, in contexts that nobody can change."""
 
+from concurrent.futures import ThreadPoolExecutor
 import copy
 import os
 from pathlib import Path
 import pickle
 import ssl
+from time import time
 
-from cryptography.hazmat.primitives import serialization
 import pytest
+import trustme
 
-from tokenbind import ConfigurationError, IdentityError
-from tokenbind.transport import FileIdentity, Identity, MemoryIdentity, tls_context
+from tokenbind import ConfigurationError, IdentityError, PeerCertificate
+from tokenbind.transport import FileIdentity, Identity, MemoryIdentity, followed_files, tls_context
 
 
 @pytest.fixture
-def encrypted_key(tokenbind_client):
+def encrypted_key(tokenbind_client, encrypt):
     """The client's key, encrypted with the password ``open``."""
-    key = serialization.load_pem_private_key(tokenbind_client.key_pem, None)
-    encryption = serialization.BestAvailableEncryption(b"open")
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    return encrypt(tokenbind_client.key_pem, b"open")
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    """Files are not waited for."""
+    monkeypatch.setattr(followed_files, "_FIRST_SECONDS", 0)
 
 
 def test_an_identity_says_what_the_server_will_see(tokenbind_client):
@@ -268,3 +274,113 @@ def test_secrets_that_are_no_text_are_not_shown(tokenbind_client, encrypted_key)
         with pytest.raises(IdentityError) as caught:
             MemoryIdentity(tokenbind_client.pem, key, password)
         assert not isinstance(caught.value.__context__, UnicodeError)
+
+
+def test_an_identity_in_memory_is_replaced_all_at_once(tokenbind_kit, tokenbind_client, encrypt):
+    """The same again changes nothing; what was taken before stays as it was."""
+    source = MemoryIdentity(tokenbind_client.pem, tokenbind_client.key_pem)
+    first, other = source.current(), tokenbind_kit.client("other")
+    source.replace(tokenbind_client.pem.encode(), tokenbind_client.key_pem.decode())
+    assert first is source.current()
+    source.replace(other.pem, encrypt(other.key_pem, b"open"), password=lambda: "open")
+    assert (other.thumbprint, tokenbind_client.thumbprint) == (source.current().thumbprint, first.thumbprint)
+    assert source.current().generation > first.generation
+
+
+def test_what_cannot_replace_an_identity_leaves_it(tokenbind_kit, tokenbind_client, tokenbind_stranger):
+    """And is an error."""
+    source = MemoryIdentity(tokenbind_client.pem, tokenbind_client.key_pem)
+    first, expired = source.current(), tokenbind_kit.expired()
+    for certificates, key, why in (
+        (tokenbind_client.pem, tokenbind_stranger.key_pem, "does not belong"),
+        (expired.pem, expired.key_pem, "expired at"),
+        ("junk", expired.key_pem, "no certificate"),
+    ):
+        with pytest.raises(IdentityError, match=why):
+            source.replace(certificates, key)
+        assert first is source.current()
+
+
+def test_of_two_threads_the_newer_pair_wins(tokenbind_kit, tokenbind_client, monkeypatch):
+    """Generations only go forward."""
+    source, other, newer = tokenbind_client.identity, tokenbind_kit.client("other"), tokenbind_kit.client("newer")
+    real = Identity.__init__
+
+    def overtaken(identity, *given):
+        monkeypatch.setattr(Identity, "__init__", real)
+        real(identity, *given)
+        source.replace(newer.pem, newer.key_pem)
+
+    monkeypatch.setattr(Identity, "__init__", overtaken)
+    source.replace(other.pem, other.key_pem)
+    assert newer.thumbprint == source.current().thumbprint
+
+
+def test_a_certificate_that_is_cut_off_is_refused(tokenbind_client):
+    """A chain of which the end is missing could be sent, and would be refused by every server."""
+    with pytest.raises(IdentityError, match="cut off"):
+        MemoryIdentity(tokenbind_client.pem + tokenbind_client.pem[:60], tokenbind_client.key_pem)
+
+
+def test_dates_that_are_none_are_our_error(tokenbind_client, monkeypatch):
+    """cryptography reads them when they are asked for."""
+
+    class Dateless:
+        @property
+        def not_valid_before_utc(self):
+            raise ValueError("year 10000 is out of range")
+
+    monkeypatch.setattr(PeerCertificate, "x509", Dateless())
+    with pytest.raises(IdentityError, match="its dates are none"):
+        MemoryIdentity(tokenbind_client.pem, tokenbind_client.key_pem)
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["x" * 1025, 5, ["open"], b"", "", lambda: "wrong", lambda: 5, lambda: None, lambda: 1 / 0, bytearray(b"open")],
+)
+def test_whatever_is_given_as_a_password_is_never_more_than_our_error(tokenbind_client, encrypted_key, password):
+    """And never a prompt."""
+    with pytest.raises(IdentityError, match="password") as caught:
+        MemoryIdentity(tokenbind_client.pem, encrypted_key, password)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("junk", [None, 5, [], bytearray(b"x"), Path("x"), object()])
+def test_what_is_no_text_is_our_error(tokenbind_client, junk):
+    """Certificate, key, and the CA of a context."""
+    with pytest.raises(IdentityError, match="certificates= must be PEM"):
+        MemoryIdentity(junk, tokenbind_client.key_pem)
+    with pytest.raises(IdentityError, match="key= must be PEM"):
+        MemoryIdentity(tokenbind_client.pem, junk)
+    if junk is not None:
+        with pytest.raises(ConfigurationError, match="ca="):
+            tokenbind_client.identity.current().ssl_context(junk)
+
+
+def test_a_certificate_has_dates(tokenbind_kit, tokenbind_client):
+    """And is said to be expired before a server says it in worse words."""
+    identity = tokenbind_client.identity.current()
+    identity.require_valid()
+    assert identity.remaining_seconds() == pytest.approx(identity.not_after.timestamp() - time(), abs=60)
+    expired = tokenbind_kit.expired().identity.current()
+    with pytest.raises(
+        IdentityError, match=r"^the client's certificate expired at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$"
+    ):
+        expired.require_valid()
+    assert expired.remaining_seconds() < 0
+
+
+def test_only_the_latest_contexts_are_kept(tokenbind_client):
+    """One for each CA bundle; bundles change, too."""
+    identity = tokenbind_client.identity.current()
+    contexts = [identity.ssl_context(trustme.CA().cert_pem.bytes()) for _ in range(6)]
+    assert contexts[2:] == list(identity._contexts.values())
+
+
+def test_threads_that_ask_at_once_share_a_context(tokenbind_kit, tokenbind_client):
+    """A context is a connection pool's key."""
+    identity = tokenbind_client.identity.current()
+    with ThreadPoolExecutor(8) as pool:
+        contexts = set(pool.map(identity.ssl_context, [tokenbind_kit.ca_pem] * 32))
+    assert 1 == len(contexts)

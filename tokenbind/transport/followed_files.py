@@ -23,6 +23,7 @@ _SOON_SECONDS = 0.05  # while something is being written
 # The coarsest clock of a file system (FAT): what is written within it can leave size and times as they are.
 _SETTLED_SECONDS = 2.0
 _FIRST_SECONDS = 1.0  # for files that are being written while we start
+_PAUSE_SECONDS = 0.02
 _MAX_BYTES = 10_000_000
 _OTHERS = 0o007 if os.name == "posix" else 0  # Windows has no such modes, and invents some
 
@@ -37,7 +38,7 @@ class _Seen(NamedTuple, Generic[T]):
 
     value: T
     made_of: tuple[bytes, ...]  # digests: there is no need to hold another copy of a key
-    blocks: tuple[int, ...]
+    blocks: tuple[tuple[int, Stamp], ...]
     stamps: tuple[Stamp, ...]
     since: float  # when these stamps were first seen
     settled: bool = False  # the files have been read so long after that their stamps can be relied on
@@ -100,7 +101,7 @@ class FollowedFiles(Generic[T]):
         return self._seen.value
 
     def _first(self) -> _Seen[T]:
-        deadline, pause = monotonic() + _FIRST_SECONDS, 0.01
+        deadline = monotonic() + _FIRST_SECONDS
         refused: dict[tuple[bytes, ...], TokenBindError] = {}
         while True:
             try:
@@ -114,12 +115,11 @@ class FollowedFiles(Generic[T]):
                 except TokenBindError as error:
                     refused[digests] = error
                     raise
-                return _Seen(value, digests, _blocks(contents), stamps, monotonic())
+                return _Seen(value, digests, _blocks(contents, stamps), stamps, monotonic())
             except TokenBindError:
-                if not self._files or monotonic() + pause > deadline:
+                if not self._files or monotonic() > deadline:
                     raise
-            sleep(pause)
-            pause *= 2
+            sleep(_PAUSE_SECONDS)
 
     def _look(self) -> None:
         now, last, stamps = monotonic(), self._seen, self._stamps()
@@ -137,13 +137,13 @@ class FollowedFiles(Generic[T]):
         refused = None
         try:
             contents = self._read(seen.stamps)
-            digests, blocks = _digests(contents), _blocks(contents)
+            digests, blocks = _digests(contents), _blocks(contents, seen.stamps)
             if digests == seen.made_of:
                 return seen._replace(refused=None, problem=None)
             # Once settled it is tried again all the same: a certificate becomes valid by itself.
             if digests == seen.refused and not seen.settled:
                 return seen
-            if not seen.settled and any(now < before for now, before in zip(blocks, seen.blocks, strict=True)):
+            if not seen.settled and any(map(_is_shortened, blocks, seen.blocks)):
                 raise self._error("there is less in them than before: the rest may be still to come")
             refused = digests
             value = self._make(contents, seen.value)
@@ -227,9 +227,15 @@ def _digests(contents: tuple[bytes, ...]) -> tuple[bytes, ...]:
     return tuple(sha256(content).digest() for content in contents)
 
 
-def _blocks(contents: tuple[bytes, ...]) -> tuple[int, ...]:
-    """How many PEM blocks there are: a chain that was cut off between two of them looks as good as a whole one."""
-    return tuple(content.count(b"-----END ") for content in contents)
+def _blocks(contents: tuple[bytes, ...], stamps: tuple[Stamp, ...]) -> tuple[tuple[int, Stamp], ...]:
+    """How many PEM blocks there are, in which file."""
+    files = (stamp and stamp[:2] for stamp in stamps)
+    return tuple((content.count(b"-----END "), file) for content, file in zip(contents, files, strict=True))
+
+
+def _is_shortened(now: tuple[int, Stamp], before: tuple[int, Stamp]) -> bool:
+    """Whether it is the same file with fewer blocks: a chain that is cut between two of them looks like a whole one."""
+    return now[0] < before[0] and now[1] == before[1]
 
 
 def _at_once(path: str, flags: int) -> int:

@@ -60,7 +60,7 @@ class Identity:
             raise IdentityError(f"there is no private key: {_what_it_is(key_text)}")
         self._pem = "\n".join(blocks).encode("latin-1")
         # Otherwise those of a bundle would be sent twice.
-        self._key = _CERTIFICATE.sub("", key_text).encode("latin-1")
+        self._key = _CERTIFICATE.sub("", key_text).strip().encode("latin-1") + b"\n"
         try:
             self._certificate = PeerCertificate.from_pem("\n".join(blocks))
             x509 = self._certificate.x509
