@@ -1,5 +1,6 @@
 """Outgoing HTTPS, bounded, against a real server that answers what no server should."""
 
+from contextlib import suppress
 from pathlib import Path
 import socket
 import ssl
@@ -8,6 +9,7 @@ from time import monotonic
 
 from hypothesis import given, strategies as st
 import pytest
+import trustme
 
 from tokenbind.transport import FetchError, fetch
 from tokenbind.transport.fetch import shown
@@ -262,3 +264,49 @@ def test_what_to_do_about_a_failure(context):
     """A host that is not known, and a server of another CA, in words."""
     with pytest.raises(FetchError, match="that host is not known"):
         fetch("https://nosuch.invalid/", context=context, timeout_seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "broken_off"),
+    [
+        (b"", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", False),
+        (b"junk", False),
+    ],
+)
+def test_an_error_says_whether_the_connection_broke_off_before_an_answer(saying, context, answer, broken_off):
+    """The request was sent, in each of these."""
+    with pytest.raises(FetchError) as caught:
+        fetch(saying(answer), context=context)
+    assert (True, broken_off) == (caught.value.sent, caught.value.broken_off)
+
+
+def test_an_error_says_whether_anything_was_sent(listening, answering, context):
+    """Not before the end of the handshake."""
+    for url in ("https://127.0.0.1:1/", f"https://127.0.0.1:{listening(lambda connection: None)}/"):
+        with pytest.raises(FetchError) as caught:
+            fetch(url, context=context)
+        assert (False, True) == (caught.value.sent, caught.value.broken_off)
+    with pytest.raises(FetchError) as caught:
+        fetch(answering(), context=client_context(None))
+    assert (False, False) == (caught.value.sent, caught.value.broken_off)
+    with pytest.raises(FetchError, match="did not answer within") as caught:
+        fetch("https://127.0.0.1:1/", context=context, timeout_seconds=0)
+    assert (False, False) == (caught.value.sent, caught.value.broken_off)
+
+
+def test_a_server_that_wants_another_certificate_is_told_apart(listening, context, tokenbind_kit):
+    """From one that speaks no TLS."""
+    theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    theirs.maximum_version = ssl.TLSVersion.TLSv1_2  # where it says so in the handshake
+    theirs.verify_mode = ssl.CERT_REQUIRED
+    tokenbind_kit.ca.issue_cert("127.0.0.1").configure_cert(theirs)
+    trustme.CA().configure_trust(theirs)
+
+    def handshake(connection):
+        with suppress(ssl.SSLError):
+            theirs.wrap_socket(connection, server_side=True).close()
+
+    url = f"https://127.0.0.1:{listening(handshake)}/"
+    with pytest.raises(FetchError, match=r"SSLError \(it does not take our certificate: .*ALERT_UNKNOWN_CA\)"):
+        fetch(url, context=tokenbind_kit.client().identity.current().ssl_context(tokenbind_kit.ca_pem))

@@ -87,6 +87,35 @@ def test_a_url_that_is_not_there_is_an_error():
     assert "<ServerMetadata of https://as.example/as>" == repr(metadata(None))
 
 
+def test_the_endpoint_for_mutual_tls_is_its_alias():
+    """RFC 8705 §5, under the same rules; what is not in there is at the top level. A bad one leads nowhere."""
+
+    def url(aliases, **options):
+        members = {"token_endpoint": "https://as.example/token", "mtls_endpoint_aliases": aliases}
+        return ServerMetadata("https://as.example/as", members, **options).mutual_tls_url("token_endpoint")
+
+    for none in (None, {}, {"token_endpoint": None}, {"revocation_endpoint": "https://as.example/revoke"}):
+        assert "https://as.example/token" == url(none)
+    alias = {"token_endpoint": "https://mtls.as.example/token"}
+    assert "https://mtls.as.example/token" == url(alias, allowed_hosts=["mtls.as.example"])
+    own = {"token_endpoint": "https://as.example/mtls"}
+    assert "https://internal.example/mtls" == url(own, address="https://internal.example")
+    with pytest.raises(FetchError, match=r"mtls_endpoint_aliases\.token_endpoint .* is on another host"):
+        url(alias)
+    for wrong in ("http://as.example/token", 5, []):
+        with pytest.raises(FetchError, match=r"mtls_endpoint_aliases\.token_endpoint .* is not a plain https URL"):
+            url({"token_endpoint": wrong})
+    for wrong in ([], "https://as.example/token", 5, False):
+        with pytest.raises(FetchError, match="mtls_endpoint_aliases .* is not a JSON object"):
+            url(wrong)
+
+
+def test_other_members_are_given_as_they_are():
+    """Or None."""
+    members = metadata(["x"])
+    assert (["x"], None) == (members.get("jwks_uri"), members.get("other"))
+
+
 @given(st.text() | st.text().map(lambda text: f"https://as.example{text}"))
 def test_any_text_leads_to_the_issuer_or_to_our_error(text):
     """Totality, and nowhere else."""
