@@ -35,13 +35,10 @@ class Aiohttp:
         return self._run(call_all())
 
     def read_slowly(self, url, between):
-        async def read():
-            async with self._session.get(url) as response:
-                first = await response.content.readany()
-                await asyncio.to_thread(between)
-                return first + await response.content.read()
-
-        return self._run(read())
+        response = self._run(self._get(url))
+        first = self._run(response.content.readany())
+        between()
+        return first + self._run(response.content.read())
 
     def close(self):
         self._run(self._session.close())
@@ -49,6 +46,9 @@ class Aiohttp:
 
     async def _open(self, identity, tokens, **options):
         return BoundTokenSession(identity, tokens, timeout=ClientTimeout(20), **options)
+
+    async def _get(self, url):
+        return await self._session.get(url)
 
     async def _call(self, url, method="GET", body=None, headers=None, follow_redirects=True):
         async with self._session.request(

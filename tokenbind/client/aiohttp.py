@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from typing import Any, NoReturn, Protocol, Self, TypedDict, TypeVar, Unpack
 
@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractCookieJar, AbstractResolver
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
-from ..errors import ClientError, ConfigurationError, Reason
+from ..errors import ClientError, Reason
 from ..transport import IdentitySource
 from ..transport.proxy import require_proxy
 from ..transport.tls_context import Trust
@@ -31,6 +31,7 @@ from .token_cache import Tokens
 
 __all__ = ["AiohttpOptions", "BoundTokenSession", "ConnectorOptions", "SessionOptions"]
 
+_MAX_REFUSAL_BYTES = 65_536
 Answer_co = TypeVar("Answer_co", covariant=True)
 
 
@@ -108,10 +109,11 @@ class BoundTokenSession:
     ) -> None:
         given: dict[str, Any] = {**options}
         connector = _take(given, ConnectorOptions)
-        session: dict[str, Any] = {"base_url": f"{origin.rstrip('/')}/", **_take(given, AiohttpOptions)}
+        session = _take(given, AiohttpOptions)
         chooser = CredentialChooser(identity, tokens, origin=origin, ca=ca, **given)
         require_proxy(proxy)
         self._connections = _Connections(chooser, connector)
+        session.setdefault("base_url", f"{origin.rstrip('/')}/")
         session["middlewares"] = self._with_ours(session.get("middlewares") or ())
         self._session = aiohttp.ClientSession(connector=self._connections, proxy=proxy, trust_env=False, **session)
 
@@ -166,11 +168,6 @@ class BoundTokenSession:
         """Whether `close` was called."""
         return self._session.closed
 
-    @property
-    def cookie_jar(self) -> AbstractCookieJar:
-        """The cookies of the session."""
-        return self._session.cookie_jar
-
     async def close(self) -> None:
         """Close the connections, those that are in use too."""
         await self._session.close()
@@ -200,6 +197,7 @@ class _Connections(aiohttp.BaseConnector):
 
     def __init__(self, chooser: CredentialChooser, options: Mapping[str, Any]) -> None:
         super().__init__()
+        self._home = asyncio.get_running_loop()
         self._chooser = chooser
         self._generations = Generations(lambda context: aiohttp.TCPConnector(ssl=context, **options))
         self._chosen: dict[aiohttp.ClientRequest, Credentials] = {}
@@ -221,8 +219,8 @@ class _Connections(aiohttp.BaseConnector):
             another = await self._chooser.another_async(credentials, challenge, replayable=replayable)
             if another is None:
                 return response
-            async for _ in response.content.iter_any():  # to the end, so that its connection is used again
-                pass
+            with suppress(asyncio.IncompleteReadError):  # to its end, if it has one: its connection is used again then
+                await response.content.readexactly(_MAX_REFUSAL_BYTES)
         except BaseException:
             response.close()
             raise
@@ -239,7 +237,8 @@ class _Connections(aiohttp.BaseConnector):
             return await handler(request)
         finally:
             # The answer's request_info, and that of an exception, is a view of these headers.
-            del request.headers["Authorization"], self._chosen[request]
+            request.headers.popall("Authorization", None)
+            del self._chosen[request]
 
     async def connect(
         self,
@@ -263,7 +262,7 @@ class _Connections(aiohttp.BaseConnector):
 
     def _give_back(self, credentials: Credentials, pool: aiohttp.TCPConnector) -> None:
         for superseded in self._generations.give_back(credentials, pool):
-            closing = asyncio.ensure_future(superseded.close())
+            closing = asyncio.ensure_future(superseded.close(), loop=self._home)
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
@@ -293,8 +292,5 @@ def _refuse_foreign_tls_settings(request: aiohttp.ClientRequest) -> None:
         raise ClientError(
             Reason.IDENTITY_UNUSABLE, "ssl= and server_hostname= are refused: give identity and ca= to tokenbind"
         )
-    if request.proxy is not None:
-        try:
-            require_proxy(str(request.proxy))
-        except ConfigurationError as error:
-            raise ClientError(Reason.IDENTITY_UNUSABLE, str(error)) from None
+    if request.proxy is not None and request.proxy.scheme != "http":
+        raise ClientError(Reason.IDENTITY_UNUSABLE, "aiohttp would show the certificate to a proxy that is not http")
