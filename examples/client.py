@@ -3,12 +3,13 @@
 ::
 
     python client.py --cert billing.pem --key billing.key --ca ca.pem --client-id billing \\
-        --issuer https://as.example --token-endpoint https://127.0.0.1:8444/token https://127.0.0.1:8443/invoices
+        --issuer https://as.example https://127.0.0.1:8443/invoices
 
 Exit status 0 with the API's answer, 1 with a sentence that says why there is none.
 """
 
 import argparse
+import logging
 import sys
 from urllib.parse import urlsplit
 
@@ -26,18 +27,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--cert", required=True, help="our certificate, PEM")
     parser.add_argument("--key", required=True, help="its private key, PEM")
     parser.add_argument("--ca", help="the CA of both servers, PEM; default: those of the system")
-    parser.add_argument("--issuer", required=True, help="the authorization server")
-    parser.add_argument("--token-endpoint", required=True, help="its token endpoint")
+    parser.add_argument("--issuer", required=True, help="the authorization server; its metadata say the rest")
     parser.add_argument("--client-id", required=True, help="our name there")
     parser.add_argument("--scope", help="the scopes to ask for, separated by spaces")
     options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.ERROR)  # the log has failures as warnings, and we say them ourselves
     api = urlsplit(options.url)
     try:
         identity = FileIdentity(options.cert, options.key)
         grant = ClientCredentials(
             options.issuer,
             client_id=options.client_id,
-            token_endpoint=options.token_endpoint,
             scope=options.scope,
             ca=options.ca,
         )

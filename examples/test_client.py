@@ -8,20 +8,28 @@ import pytest
 import service
 import token_endpoint
 
+from tokenbind import KeySet, TokenIssuer, TokenVerifier
+
 
 @pytest.fixture
 def run(tokenbind_kit, tokenbind_client, tokenbind_server, tmp_path):
     """Run the program as *who*; its exit status, and what it printed."""
     registered = {"billing": {"x5t#S256": tokenbind_client.thumbprint, "scope": "invoices:read invoices:write"}}
-    endpoint = tokenbind_server(token_endpoint.create_app(tokenbind_kit.issuer, tokenbind_kit.audience, registered))
-    api = tokenbind_server(service.create_app(tokenbind_kit.verifier))
+    audience, apps = tokenbind_kit.audience, []
+
+    async def app(scope, receive, send):
+        await apps[0](scope, receive, send)
+
+    issuer = TokenIssuer(tokenbind_server(app).url, tokenbind_kit.key)  # its name is where it is
+    apps.append(token_endpoint.create_app(issuer, audience, registered))
+    keys = KeySet.from_jwks(issuer.jwks())
+    api = tokenbind_server(service.create_app(TokenVerifier(issuer=issuer.issuer, audience=audience, keys=keys)))
     (tmp_path / "ca.pem").write_bytes(tokenbind_kit.ca_pem)
 
     def run(who, *options):
         certificate, key = who.write(tmp_path)
         command = [sys.executable, client.__file__, "--cert", certificate, "--key", key, "--ca", tmp_path / "ca.pem"]
-        command += ["--client-id", "billing", "--issuer", "https://as.example", *options]
-        command += ["--token-endpoint", f"{endpoint.url}/token", f"{api.url}/invoices"]
+        command += ["--client-id", "billing", "--issuer", issuer.issuer, *options, f"{api.url}/invoices"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
 
