@@ -236,6 +236,22 @@ def test_a_stream_that_ends(api, ca, source):
         identity = until(lambda before=identity: (now := source.current()) is not before and now)
 
 
+def test_an_agent_that_is_silent(api, ca, caplog):
+    """That is told, and what it says in the end is heard."""
+    api.give(svid(ca))
+    with SpiffeIdentity(api.path, timeout_seconds=5) as source:
+        identity, source._patience = source.current(), 0.01
+        api.silent = True
+        api.answer(None)
+        until(lambda: source._failure == "it does not answer")
+        assert source.current() is identity
+        assert "cannot be followed; the last SVID serves on" in caplog.text
+        asked = api.asked
+        api.give(svid(ca))
+        until(lambda: source.current() is not identity)
+        assert asked == api.asked
+
+
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [(None, BILLING), (BILLING, BILLING), (REPORTS, REPORTS), (REPORTS.replace("example", "EXAMPLE"), REPORTS)],
@@ -429,6 +445,14 @@ def test_what_a_child_is_born_with(api, ca, inherited):
     until(lambda: api.open == 2)
     api.give(svid(ca))
     until(lambda: inherited.current() is not identity)
+
+
+def test_a_child_in_which_grpc_does_not_work(api, inherited, caplog):
+    """It looks as if the agent was silent; the log says what it may be."""
+    api.silent, inherited._patience = True, 0.01
+    identity = inherited.current()
+    until(lambda: "unset GRPC_ENABLE_FORK_SUPPORT" in caplog.text)
+    assert inherited.current() is identity
 
 
 def test_a_child_that_closes_it(api, inherited):

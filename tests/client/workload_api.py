@@ -71,11 +71,13 @@ class WorkloadApi(service.SpiffeWorkloadAPIServicer):
     Attributes:
         asked: How often a stream was asked for.
         open: How many there are.
+        silent: Whether those who ask from now on are told nothing until the next answer.
     """
 
     def __init__(self, folder):
         self.path = folder / "agent.sock"
         self.asked = self.open = 0
+        self.silent = False
         self._answer, self._number, self._changed = grpc.StatusCode.PERMISSION_DENIED, 0, Condition()
         self._server = self._threads = None
 
@@ -116,7 +118,7 @@ class WorkloadApi(service.SpiffeWorkloadAPIServicer):
         if ("workload.spiffe.io", "true") not in context.invocation_metadata():
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "security header missing")
         context.add_callback(self._wake)
-        seen = -1
+        seen = self._number if self.silent else -1
         with self._changed:
             self.asked, self.open = self.asked + 1, self.open + 1
         try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import logging
 import os
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -22,12 +22,19 @@ if TYPE_CHECKING:
     from spiffe import X509Svid
     from spiffe.workloadapi.x509_context import X509Context
 
+    Update = X509Context | Exception | None  # None is from `close`
+
 __all__ = ["SpiffeIdentity"]
 
 _log = logging.getLogger("tokenbind")
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 _CLOSING_SECONDS = 5.0
+_SILENT = "it does not answer"
+_SILENT_AFTER_FORK = (
+    "it does not answer; in a process that was forked, this may be gRPC's doing: "
+    "unset GRPC_ENABLE_FORK_SUPPORT, or make the source in each process"
+)
 _REMEDIES = {
     "StatusCode.PERMISSION_DENIED": "it has no SVID for this workload; is an entry registered that selects it?",
     "StatusCode.UNAVAILABLE": "no agent answers there, or this user may not connect",
@@ -48,8 +55,8 @@ class SpiffeIdentity(Closing, Forking):
 
     It waits for the first SVID when it is made. From then on `current` never waits, and the last SVID serves until its
     end, however long the Workload API is away. Close it, or use ``with``. After a fork, the child opens a connection of
-    its own at the first use; that needs gRPC's support of forks, which ``GRPC_ENABLE_FORK_SUPPORT=0`` turns off. A
-    source that is made after the fork needs nothing.
+    its own at the first use; that needs gRPC's support of forks, which ``GRPC_ENABLE_FORK_SUPPORT=0`` turns off: the
+    log says so then, and the child has the last SVID only. A source that is made after the fork needs nothing.
 
     Does NOT verify the SPIFFE ID of the servers that are called, nor of the authorization server: their certificates
     are checked by host name, as ever, so they need a DNS name or an IP address beside their SPIFFE ID. Does NOT verify
@@ -58,7 +65,7 @@ class SpiffeIdentity(Closing, Forking):
     Args:
         socket: Of the Workload API: a path, or ``unix:///path``; default: ``$SPIFFE_ENDPOINT_SOCKET``.
         spiffe_id: Which SVID to use if the workload has several; default: the first, as the specification has it.
-        timeout_seconds: How long to wait for the first SVID.
+        timeout_seconds: How long to wait for the first SVID; later, how long an agent may be silent unnoticed.
 
     Raises:
         IdentityError: if there is no socket, or no usable SVID in time; says which socket, and why.
@@ -81,7 +88,7 @@ class SpiffeIdentity(Closing, Forking):
             self._wanted = None if spiffe_id is None else str(spiffe.SpiffeId(spiffe_id))
         except PySpiffeError as error:
             raise ConfigurationError(f"spiffe_id= must be like spiffe://example.org/billing: {error}") from None
-        self._socket = _address(socket)
+        self._socket, self._patience = _address(socket), timeout_seconds
         self._connect = spiffe.WorkloadApiClient
         self._given: _Given | None = None
         self._failure: str | None = None
@@ -95,7 +102,7 @@ class SpiffeIdentity(Closing, Forking):
             if given is None:
                 self.close()
         if given is None:
-            why = failure or "it does not answer"
+            why = failure or _SILENT
             raise IdentityError(f"no SVID from the Workload API at {self._socket} in {timeout_seconds:g} s: {why}")
 
     def current(self) -> Identity:
@@ -129,8 +136,9 @@ class SpiffeIdentity(Closing, Forking):
 
     def _be_born(self) -> None:
         # The parent's channel is neither used nor closed here: its socket is the parent's too.
+        self._silent = _SILENT_AFTER_FORK if hasattr(self, "_silent") else _SILENT
         self._lock, self._closing = Lock(), Event()
-        self._updates: SimpleQueue[X509Context | Exception | None] = SimpleQueue()
+        self._updates: SimpleQueue[Update] = SimpleQueue()
         self._thread: Thread | None = None
 
     def _last(self) -> _Given:
@@ -170,15 +178,29 @@ class SpiffeIdentity(Closing, Forking):
             with self._connect(self._socket) as client:
                 stream = client.stream_x509_contexts(updates.put, updates.put, retry_connect=False)
                 try:
-                    while (update := updates.get()) is not None:
+                    update = self._first_of(updates)
+                    while update is not None:
                         if isinstance(update, Exception):
                             return update
                         self._take(update)
+                        update = updates.get()
                     return None
                 finally:
                     stream.cancel()
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live on to see the next SVID
             return error
+
+    def _first_of(self, updates: SimpleQueue[Update]) -> Update:
+        """What comes first; an agent answers at once, if only that there is no SVID.
+
+        Its silence is told, and then borne: where gRPC does not work, after a fork, each other try would leave a thread
+        behind.
+        """
+        try:
+            return updates.get(timeout=self._patience)
+        except Empty:
+            self._tell(TimeoutError(self._silent))
+            return updates.get()
 
     def _take(self, context: X509Context) -> None:
         """All of it or nothing: an SVID with the bundle that came with it."""
