@@ -139,8 +139,9 @@ def test_every_way_of_loading_a_key_works_and_refuses_alike(
     assert tokenbind_client.thumbprint == MemoryIdentity(tokenbind_client.pem, key, password).current().thumbprint
     with pytest.raises(IdentityError, match="does not belong"):
         MemoryIdentity(tokenbind_stranger.pem, key, password)
-    with pytest.raises(IdentityError):
-        MemoryIdentity(tokenbind_client.pem, b"junk", password)
+    for junk in (b"junk", b"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----\n" + b"junk\n" * 50_000):
+        with pytest.raises(IdentityError):
+            MemoryIdentity(tokenbind_client.pem, junk, password)
 
 
 def test_the_last_resort_never_writes_the_key_in_the_clear(tokenbind_client, monkeypatch):
@@ -384,3 +385,12 @@ def test_threads_that_ask_at_once_share_a_context(tokenbind_kit, tokenbind_clien
     with ThreadPoolExecutor(8) as pool:
         contexts = set(pool.map(identity.ssl_context, [tokenbind_kit.ca_pem] * 32))
     assert 1 == len(contexts)
+
+
+def test_a_pipe_that_nobody_reads_any_more_is_left():
+    """OpenSSL gives up at the certificate, and the key is still to be written."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    tls_context._write_and_close(writing, b"junk" * 50_000)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(writing)
