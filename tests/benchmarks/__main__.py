@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 import platform
 
+from calling import client_cases
 from forwarding import forwarded_cases
 from goals import ALGORITHMS, COMPARISONS
 from importing import import_samples
@@ -54,6 +55,7 @@ def main() -> None:
         else:
             cases |= in_node
             environment += f", {versions}"
+        cases |= stack.enter_context(client_cases(workloads[0], missing))
         samples = measure(cases, rounds=rounds, window_seconds=window)
     samples |= memory_samples(workloads[0]) | import_samples(rounds=import_rounds)
     if "uvicorn" not in missing:
@@ -70,7 +72,7 @@ def main() -> None:
 
 def _missing() -> dict[str, str]:
     """What rows need and is not here, and why."""
-    missing = {name: "it is not installed" for name in ("joserfc", "uvicorn") if not find_spec(name)}
+    missing = {name: "it is not installed" for name in ("aiohttp", "httpx", "joserfc", "requests", "uvicorn") if not find_spec(name)}
     if not Path("/proc/self/statm").exists():
         missing["/proc/self/statm"] = "this is no Linux"
     return missing

@@ -94,6 +94,17 @@ _UVICORN = [
     Comparison("uvicorn over mTLS, jwt.decode: kept", "/by-hand", "/none", faster=True, needs="uvicorn"),
 ]
 
+# Token and certificate chosen anew for each call, against a fixed header on the same TLS context.
+_CALLS = [
+    Comparison(f"a call with a bound token, {library}", f"call, {library}", f"plain call, {library}", 1.10, needs=needs)
+    for library, needs in (
+        ("requests", "requests"),
+        ("httpx", "httpx"),
+        ("httpx, asyncio", "httpx"),
+        ("aiohttp", "aiohttp"),
+    )
+]
+
 GROUPS: dict[str, list[Comparison]] = {
     **{f"Verify and bind, {name}": _verify(name) for name in ALGORITHMS},
     "Tokens seen before, RS256": _CACHED,
@@ -111,6 +122,7 @@ GROUPS: dict[str, list[Comparison]] = {
         Comparison("a request through nginx, header seen before", "scope, nginx, again", "SHA-256 + base64url"),
     ],
     "A request to uvicorn, RS256": _UVICORN,
+    "A client's call": _CALLS,
     "Import": [
         Comparison("import tokenbind: CPU", "import tokenbind, CPU", "import jwt, CPU", 0.5, 0.3, unit="ms"),
         Comparison(

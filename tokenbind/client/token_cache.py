@@ -85,6 +85,7 @@ class TokenCache(Forking):
         self._held: dict[str, _Held] = {}
         self._failure: _Failure | None = None
         self._no_rejection_until = 0.0
+        self._passed: tuple[Identity, str] | None = None
         super().__init__()
 
     def _be_born(self) -> None:
@@ -122,7 +123,9 @@ class TokenCache(Forking):
             raise ClientError(Reason.TOKEN_REVOKED, "there is no other token than the one that the API refused")
         try:
             identity.require_valid()
-            require_token_of(token, identity, self._check)
+            if self._passed != (identity, token):
+                require_token_of(token, identity, self._check)
+                self._passed = identity, token
         except ClientError:
             # Whoever renews the tokens may not have seen the new certificate yet.
             if previous is None or previous is identity or previous.remaining_seconds() <= 0:
