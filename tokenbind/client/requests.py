@@ -113,7 +113,8 @@ class BoundTokenAdapter(BaseAdapter):
     def _send(
         self, request: requests.PreparedRequest, credentials: Credentials, options: Mapping[str, Any]
     ) -> requests.Response:
-        bound = request.copy()
+        bound = copy(request)  # not request.copy(), which copies the cookie jar too
+        bound.headers = request.headers.copy()
         bound.headers["Authorization"] = f"Bearer {credentials.token}"
         generation = self._generations.take(credentials)
         # What comes out, an answer or an exception, carries the caller's request, and never the one with the token.
