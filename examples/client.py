@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--cert", required=True, help="our certificate, PEM")
     parser.add_argument("--key", required=True, help="its private key, PEM")
     parser.add_argument("--ca", help="the CA of both servers, PEM; default: those of the system")
-    parser.add_argument("--issuer", required=True, help="the authorization server; its metadata say the rest")
+    parser.add_argument("--issuer", required=True, help="the authorization server; its metadata says the rest")
     parser.add_argument("--client-id", required=True, help="our name there")
     parser.add_argument("--scope", help="the scopes to ask for, separated by spaces")
     options = parser.parse_args(argv)

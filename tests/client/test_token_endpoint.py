@@ -80,7 +80,7 @@ def test_without_an_alias_it_is_the_endpoint(authorization_server, fetch, aliase
         ({"issuer": "https://evil.example"}, "is the metadata of the issuer"),
     ],
 )
-def test_bad_metadata_lead_nowhere(authorization_server, fetch, metadata, words):
+def test_bad_metadata_leads_nowhere(authorization_server, fetch, metadata, words):
     """Least of all to the endpoint that sees no certificate."""
     authorization_server.metadata = metadata
     unreachable(fetch, words)
@@ -118,8 +118,8 @@ def test_the_address_is_where_the_issuer_is(authorization_server, tokenbind_kit,
     assert [METADATA, "/token"] == authorization_server.paths()
 
 
-def test_metadata_are_kept_for_an_hour(authorization_server, grant_of, tokenbind_client, clock):
-    """Then they are asked for again, and what they say counts."""
+def test_metadata_is_kept_for_an_hour(authorization_server, grant_of, tokenbind_client, clock):
+    """Then it is asked for again, and what it says counts."""
     grant, identity = grant_of(ClientCredentials), tokenbind_client.identity.current()
     grant.fetch(identity)
     clock[0] += 3599
@@ -130,8 +130,8 @@ def test_metadata_are_kept_for_an_hour(authorization_server, grant_of, tokenbind
     assert [METADATA, "/token", "/token", METADATA, "/new"] == authorization_server.paths()
 
 
-def test_old_metadata_serve_on_while_there_are_no_new_ones(authorization_server, grant_of, tokenbind_client, clock):
-    """They are tried again after five minutes."""
+def test_old_metadata_serves_on_while_there_is_none_anew(authorization_server, grant_of, tokenbind_client, clock):
+    """It is tried again after five minutes."""
     grant, identity = grant_of(ClientCredentials), tokenbind_client.identity.current()
     grant.fetch(identity)
     authorization_server.metadata = {"issuer": "https://other.example"}
@@ -142,7 +142,7 @@ def test_old_metadata_serve_on_while_there_are_no_new_ones(authorization_server,
     assert expected == authorization_server.paths()
 
 
-def test_metadata_that_were_not_there_are_asked_for_again(authorization_server, grant_of, tokenbind_client):
+def test_metadata_that_was_not_there_is_asked_for_again(authorization_server, grant_of, tokenbind_client):
     """At once: how often is for those who call."""
     grant, identity = grant_of(ClientCredentials), tokenbind_client.identity.current()
     authorization_server.metadata = {"token_endpoint": ...}
@@ -257,7 +257,7 @@ def test_a_server_that_answers_is_not_asked_again(authorization_server, fetch, p
     assert [] == pauses
 
 
-def test_busy_metadata_say_for_how_long(saying, tokenbind_kit, tokenbind_client):
+def test_busy_metadata_says_for_how_long(saying, tokenbind_kit, tokenbind_client):
     """The server's wish is passed on."""
     url = saying(b"HTTP/1.1 429 Slow\r\nRetry-After: 21600\r\nContent-Length: 0\r\n\r\n").removesuffix("/")
     grant = ClientCredentials(url, client_id="c", ca=tokenbind_kit.ca_pem)
@@ -284,7 +284,7 @@ def test_a_connection_that_is_refused_is_tried_again(fetch, pauses):
 
 
 def test_nobody_at_the_issuers_address(tokenbind_kit, tokenbind_client, pauses):
-    """Its metadata are asked for three times, and no more."""
+    """Its metadata is asked for three times, and no more."""
     grant = ClientCredentials("https://127.0.0.1:1", client_id="c", ca=tokenbind_kit.ca_pem)
     with pytest.raises(ClientError, match="no token: .*well-known.* ConnectionRefusedError"):
         grant.fetch(tokenbind_client.identity.current())
@@ -468,7 +468,7 @@ NAMES = (
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(NAMES), JSON | st.just("https://as.example/token")), JSON)
-def test_any_metadata_lead_to_the_issuer_or_to_our_error(monkeypatch, metadata, alias):
+def test_any_metadata_leads_to_the_issuer_or_to_our_error(monkeypatch, metadata, alias):
     """Totality, and nowhere else."""
     asked = []
 

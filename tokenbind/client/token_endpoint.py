@@ -39,7 +39,7 @@ _log = logging.getLogger("tokenbind")
 _PAUSES_SECONDS = (0.1, 0.3)
 _PASSING = frozenset({502, 503, 504})
 _METADATA_SECONDS = 3600
-_STALE_METADATA_SECONDS = 300  # how long the old ones serve on, when there are no new ones
+_STALE_METADATA_SECONDS = 300  # how long the old one serves on, when there is none anew
 
 
 class _Known(NamedTuple):
