@@ -52,6 +52,7 @@ def test_every_file_is_shown(folder):
     for file in (EXAMPLES / folder).iterdir():
         if file.is_file():
             assert f"{{literalinclude}} ../../examples/proxies/{folder}/{file.name}\n" in page
+            assert f"](../../examples/proxies/{folder}/{file.name}):\n" in page
 
 
 @pytest.mark.parametrize("setup", SETUPS, ids=lambda setup: setup.name)
