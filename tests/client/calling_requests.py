@@ -15,8 +15,13 @@ class Requests:
 
     name = "requests"
 
-    def __init__(self, identity, tokens, *, origin, **options):
-        self._session = BoundTokenSession(identity, tokens, origin=origin, **options)
+    def __init__(self, identity, tokens, *, origin, proxy=None, **options):
+        self._session = self.open(identity, tokens, origin=origin, **options)
+        if proxy is not None:
+            self._session.proxies["https"] = proxy
+
+    def open(self, identity, tokens, **options):
+        return BoundTokenSession(identity, tokens, **options)
 
     def call(self, url, method="GET", *, body=None, headers=None, follow_redirects=True):
         response = self._session.request(
@@ -53,9 +58,10 @@ class MountedRequests(Requests):
 
     name = "requests-mounted"
 
-    def __init__(self, identity, tokens, *, origin, **options):
-        self._session = requests.Session()
-        self._session.mount("https://", BoundTokenAdapter(identity, tokens, origin=origin, **options))
+    def open(self, identity, tokens, **options):
+        session = requests.Session()
+        session.mount("https://", BoundTokenAdapter(identity, tokens, **options))
+        return session
 
 
 def _lowered(headers):

@@ -1,11 +1,16 @@
 """What clients are tried against: an API, a grant, sources that change, and hosts that record what they are sent."""
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+import re
+from select import select
+import socket
 from socketserver import ThreadingTCPServer
 import ssl
 from threading import Event, Lock, Thread
 import time
 from typing import NamedTuple
+
+import pytest
 
 from tokenbind import PeerCertificate
 from tokenbind.client import IssuedToken
@@ -24,6 +29,18 @@ def wait_until(condition):
     while not condition():
         assert time.monotonic() < end, "it has not come about"
         time.sleep(0.002)
+
+
+@contextmanager
+def not_trusting_the_server():
+    """What comes out of the block must be due to that; libraries do not all say so in their own words."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        yield
+    reasons, error = [], caught.value
+    while error is not None:
+        reasons.append(str(error))
+        error = error.__cause__ or error.__context__
+    assert "CERTIFICATE_VERIFY_FAILED" in " ".join(reasons)
 
 
 class Seen(NamedTuple):
@@ -46,7 +63,7 @@ class Api:
     """A protected API over mutual TLS that remembers every request, accepted or not.
 
     ``/redirect?URL`` sends on, with 307 for a POST; ``/stream`` answers in many pieces; ``/refuse`` says 401 whatever
-    the token, with `challenge`; ``/refuse-once`` the first time; anything else answers with the name of the client.
+    the token, with `challenge`, and calls `when_refusing`; ``/refuse-once`` the first time; anything else answers with the name of the client.
     """
 
     def __init__(self):
@@ -57,7 +74,8 @@ class Api:
 
     def begin(self):
         """Forget everything."""
-        self.seen, self.refused, self.challenge = [], set(), 'Bearer realm="api", error="invalid_token"'
+        self.when_refusing = bool
+        self.seen, self.refused, self.challenge = [], False, 'Bearer realm="api", error="invalid_token"'
         self.kit.monitor.events.clear()
 
     @property
@@ -90,8 +108,9 @@ class Api:
         while more:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
-        if path == "/refuse" or (path == "/refuse-once" and authorization not in self.refused and not self.refused):
-            self.refused.add(authorization)
+        if path == "/refuse" or (path == "/refuse-once" and not self.refused):
+            self.refused = True
+            self.when_refusing()
             challenge = [] if self.challenge is None else [(b"www-authenticate", self.challenge.encode())]
             await sending({"type": "http.response.start", "status": 401, "headers": challenge})
             await sending({"type": "http.response.body", "body": b"refused"})
@@ -184,26 +203,21 @@ class Recorder:
     """A host that belongs to somebody else: asks for a client certificate, and records what it gets.
 
     `connections` is how often it was connected to, `certificates` those that were shown to it, `heads` what requests
-    begin with, `bytes` everything after the handshake.
+    begin with, `bytes` everything that came after handshakes.
 
     Args:
-        ca: Who signs its certificate.
+        ca: Who signs its certificate; None: there is no TLS.
         name: Whom that is for.
         answer: What it says to everybody.
     """
 
-    def __init__(self, ca, name="127.0.0.1", answer=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", clients=None):
+    def __init__(self, ca, name="127.0.0.1", answer=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"):
         self.connections, self.certificates, self.heads, self.bytes = 0, [], [], b""
         self._answer = answer
-        self._context = None
-        if ca is not None:
-            self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            ca.issue_cert(name).configure_cert(self._context)
-            (clients or ca).configure_trust(self._context)
-            self._context.verify_mode = ssl.CERT_OPTIONAL
+        self._context = ca and asking_context(ca, name)
         self._listener = _Listener(("127.0.0.1", 0), self._handle)
         self.port = self._listener.server_address[1]
-        self.url = f"{'http' if ca is None else 'https'}://{name}:{self.port}"
+        self.url = f"{'https' if ca else 'http'}://{name}:{self.port}"
         self._thread = Thread(target=self._listener.serve_forever, args=[0.02], daemon=True)
 
     def __enter__(self):
@@ -219,11 +233,16 @@ class Recorder:
         self.connections += 1
         connection.settimeout(DEADLINE_SECONDS)
         with suppress(OSError):
-            if self._context is not None:
-                connection = self._context.wrap_socket(connection, server_side=True)
-                if connection.getpeercert(True):
-                    self.certificates.append(connection.getpeercert(True))
-            head = b""
+            self.talk(connection, self._context)
+
+    def talk(self, connection, context):
+        """Read requests, and answer each, over TLS if there is a *context*."""
+        if context is not None:
+            connection = context.wrap_socket(connection, server_side=True)
+            if connection.getpeercert(True):
+                self.certificates.append(connection.getpeercert(True))
+        head = b""
+        with connection:
             while data := connection.recv(65_536):
                 self.bytes += data
                 head += data
@@ -231,8 +250,39 @@ class Recorder:
                     self.heads.append(head.decode("latin-1"))
                     head = b""
                     self.converse(connection)
-            connection.close()
 
     def converse(self, connection):
         """Answer the request whose head has come."""
         connection.sendall(self._answer)
+
+
+class Proxy(Recorder):
+    """A forward proxy that records, too; a hostile one is the server itself, with a certificate of *hostile*'s."""
+
+    def __init__(self, ca=None, hostile=None):
+        super().__init__(ca)
+        self._hostile = hostile and asking_context(hostile, "127.0.0.1")
+
+    def converse(self, connection):
+        port = re.match(r"CONNECT 127\.0\.0\.1:(\d+) ", self.heads[-1])[1]
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        if self._hostile:
+            self.talk(connection, self._hostile)
+            return
+        with socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS) as upstream:
+            while True:
+                for one in select([connection, upstream], [], [], DEADLINE_SECONDS)[0]:
+                    data = one.recv(65_536)  # more than a TLS record holds: nothing is left behind in it
+                    if not data:
+                        return
+                    self.bytes += data
+                    (upstream if one is connection else connection).sendall(data)
+
+
+def asking_context(ca, name):
+    """Of a server that asks for a client's certificate, and takes anybody's."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert(name).configure_cert(context)
+    ca.configure_trust(context)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
