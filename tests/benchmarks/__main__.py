@@ -72,7 +72,8 @@ def main() -> None:
 
 def _missing() -> dict[str, str]:
     """What rows need and is not here, and why."""
-    missing = {name: "it is not installed" for name in ("aiohttp", "httpx", "joserfc", "requests", "uvicorn") if not find_spec(name)}
+    packages = "aiohttp", "httpx", "joserfc", "requests", "uvicorn"
+    missing = {name: "it is not installed" for name in packages if not find_spec(name)}
     if not Path("/proc/self/statm").exists():
         missing["/proc/self/statm"] = "this is no Linux"
     return missing

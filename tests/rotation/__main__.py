@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--rotations", type=int, default=1000, help="for the growth; at least 100 to mean much")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     options = parser.parse_args()
-    logging.getLogger("tokenbind").setLevel(logging.CRITICAL)  # hundreds of rotations, and the refusals of the plain one
+    logging.getLogger("tokenbind").setLevel(logging.CRITICAL)  # hundreds of refusals of the plain one
     report: dict[str, Any] = {}
     wrong: list[str] = []
     for name, ask, kind in _RUNS:

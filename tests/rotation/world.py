@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 import json
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -159,7 +158,7 @@ def _replace(file: Path, data: bytes) -> None:
     new = file.with_suffix(".new")
     new.touch(mode=0o600)
     new.write_bytes(data)
-    os.replace(new, file)
+    new.replace(file)
 
 
 def _write_in_place(file: Path, data: bytes) -> None:
