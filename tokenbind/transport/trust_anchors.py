@@ -57,7 +57,12 @@ class TrustAnchors:
                 raise (_problem(f"{files[0]} has no PEM certificates, or a part of one") if files else error) from None
             return Anchors(1 if last is None else last.number + 1, pem)
 
-        self._source = FollowedFiles("the CA certificates", files, anchors, error=_problem)
+        try:
+            self._source = FollowedFiles("the CA certificates", files, anchors, error=_problem)
+        except ConfigurationError:
+            if files and not files[0].exists():
+                raise ConfigurationError(f"ca= names a file that does not exist: {str(files[0])!r}") from None
+            raise
 
     def current(self) -> Anchors:
         """What is in the file now; the last good ones while it cannot be used."""
