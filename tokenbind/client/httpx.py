@@ -32,6 +32,7 @@ __all__ = [
     "ClientOptions",
 ]
 
+_MAX_REFUSAL_BYTES = 65_536
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)  # httpx's own
 Pool = TypeVar("Pool", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 Proxy = httpx.Proxy | httpx.URL | str | None
@@ -124,8 +125,7 @@ class BoundTokenTransport(_Transport[httpx.HTTPTransport], httpx.BaseTransport):
             if another is None:
                 stack.pop_all()
                 return response
-            for _ in response.iter_raw():  # to the end, so that its connection is used again
-                pass
+            next(response.iter_raw(_MAX_REFUSAL_BYTES), b"")  # all of it, most often: its connection is used again
         return self._send(request, another)
 
     def close(self) -> None:
@@ -153,11 +153,7 @@ class AsyncBoundTokenTransport(_Transport[httpx.AsyncHTTPTransport], httpx.Async
     _open = httpx.AsyncHTTPTransport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a copy of *request* that carries the token; called by `httpx`.
-
-        Raises:
-            OriginRefused, ClientError: before anything is sent; an `httpx.TransportError` too.
-        """
+        """As `BoundTokenTransport.handle_request`; called by `httpx`."""
         with _choosing(request):
             credentials = await self._chooser.choose_async(str(request.url))
         response = await self._send(request, credentials)
@@ -169,8 +165,9 @@ class AsyncBoundTokenTransport(_Transport[httpx.AsyncHTTPTransport], httpx.Async
             if another is None:
                 stack.pop_all()
                 return response
-            async for _ in response.aiter_raw():  # to the end, so that its connection is used again
-                pass
+            pieces: Any = response.aiter_raw(_MAX_REFUSAL_BYTES)
+            stack.push_async_callback(pieces.aclose)
+            await anext(pieces, b"")
         return await self._send(request, another)
 
     async def aclose(self) -> None:

@@ -1,0 +1,545 @@
+"""What is `httpx`'s own: streams, cancellation, limits, proxies, hooks and auth classes, and its keywords."""
+
+from base64 import b64encode
+from contextlib import aclosing
+import pickle
+import re
+from select import select
+from socket import create_connection
+
+import anyio
+from anyio.lowlevel import checkpoint
+import httpx
+import pytest
+import trustme
+
+from tokenbind import ClientError, ConfigurationError, GrantError, OriginRefused, Reason
+from tokenbind.client.httpx import (
+    AsyncBoundTokenClient,
+    AsyncBoundTokenTransport,
+    BoundTokenClient,
+    BoundTokenTransport,
+)
+
+from .calling_httpx import CALLERS
+from .serving import STREAMED, Recorder, wait_until
+
+
+ONE_CONNECTION = httpx.Limits(max_connections=1)
+IMPATIENT = httpx.Timeout(20, pool=0.05)
+ASYNC = pytest.mark.parametrize("backend", ["asyncio", "trio"])
+
+
+class Proxy(Recorder):
+    """A forward proxy, over TLS if it has a CA, that records what it is sent in the clear."""
+
+    def converse(self, connection):
+        place = re.match(r"CONNECT (\S+):(\d+) ", self.heads[-1])
+        with create_connection(place.groups()) as upstream:
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            while True:
+                waiting = getattr(connection, "pending", int)()  # decrypted already, so that select does not see it
+                for source in [connection] if waiting else select([connection, upstream], [], [], 20)[0]:
+                    data = source.recv(65_536)
+                    if not data:
+                        return
+                    (upstream if source is connection else connection).sendall(data)
+
+
+@pytest.fixture(params=CALLERS, ids=lambda kind: kind.name)
+def caller_kind(request):
+    """Of this library alone."""
+    return request.param
+
+
+@pytest.fixture
+def open_sync(api, source, grant):
+    """Makes a `BoundTokenClient` for the API."""
+    defaults = {"origin": api.url, "ca": api.kit.ca_pem, "timeout": 20}
+    return lambda **options: BoundTokenClient(source, grant, **(defaults | options))
+
+
+@pytest.fixture
+def open_async(api, source, grant):
+    """Makes an `AsyncBoundTokenClient` for the API."""
+    defaults = {"origin": api.url, "ca": api.kit.ca_pem, "timeout": 20}
+    return lambda **options: AsyncBoundTokenClient(source, grant, **(defaults | options))
+
+
+@pytest.fixture
+def endless(api):
+    """A server whose 401 does not end."""
+    with Recorder(api.kit.ca, answer=b"HTTP/1.1 401 No\r\nContent-Length: 999999\r\n\r\n" + b"x" * 99_999) as server:
+        yield server
+
+
+async def until(condition):
+    """As `wait_until`, for a task."""
+    with anyio.fail_after(20):
+        while not condition():  # noqa: ASYNC110 - no event tells of it
+            await anyio.sleep(0.002)
+
+
+class TestCancellation:
+    """Of a task, at each place where it waits."""
+
+    @ASYNC
+    def test_of_one_that_waits_for_a_token(self, api, grant, open_async, backend):
+        """The others wait on: the token is fetched once, and for them."""
+        grant.open.clear()
+        statuses = []
+
+        async def call(client):
+            statuses.append((await client.get("/")).status_code)
+
+        async def main():
+            async with open_async() as client, anyio.create_task_group() as tasks:
+                with anyio.CancelScope() as first:
+                    async with anyio.create_task_group() as impatient:
+                        impatient.start_soon(call, client)
+                        await until(grant.waiting.is_set)
+                        tasks.start_soon(call, client)
+                        first.cancel()
+                assert [] == statuses
+                grant.open.set()
+
+        anyio.run(main, backend=backend)
+        assert ([200], 1, 1) == (statuses, len(grant.asked), len(api.seen))
+
+    @ASYNC
+    def test_of_one_that_waits_for_an_answer(self, api, source, renewed, open_async, backend):
+        """What it had of a superseded generation is closed."""
+
+        async def main():
+            async with open_async() as client:
+                assert 200 == (await client.get("/")).status_code
+                async with client.stream("GET", "/stream"):
+                    await fail_in_time(client)
+                await client.get("/")
+                await until(lambda: api.connections == 1)
+
+        async def fail_in_time(client):
+            with anyio.CancelScope() as scope:
+
+                async def never():
+                    yield b"x"
+                    source.client = renewed
+                    assert 200 == (await client.get("/")).status_code
+                    scope.cancel()
+                    await checkpoint()
+
+                await client.post("/", content=never())
+            assert scope.cancelled_caught
+
+        anyio.run(main, backend=backend)
+
+    @ASYNC
+    def test_of_one_that_waits_for_another_token(self, api, grant, open_async, backend):
+        """The refused answer is closed, so that its connection is free."""
+
+        async def main():
+            async with open_async(limits=ONE_CONNECTION, timeout=IMPATIENT) as client:
+                assert 200 == (await client.get("/")).status_code
+                grant.open.clear()
+                grant.waiting.clear()
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(client.get, "/refuse")
+                    await until(grant.waiting.is_set)
+                    tasks.cancel_scope.cancel()
+                assert 200 == (await client.get("/")).status_code
+                grant.open.set()
+
+        anyio.run(main, backend=backend)
+        assert ["/", "/refuse", "/"] == [seen.path for seen in api.seen]
+
+
+class TestStreams:
+    """Answers that are open."""
+
+    def test_one_that_is_left_gives_its_generation_back(self, api, source, renewed, open_sync):
+        """Not read to the end, across a rotation: the old connections are closed with it, and not before."""
+        with open_sync() as client:
+            with client.stream("GET", "/stream") as response:
+                pieces = response.iter_raw(len(STREAMED[0]))
+                assert STREAMED[0] == next(pieces)
+                source.client = renewed
+                assert 200 == client.get("/").status_code
+                assert 2 == api.connections
+                assert STREAMED[1] == next(pieces)
+            wait_until(lambda: api.connections == 1)
+            response.stream.close()  # a second time
+            assert 200 == client.get("/").status_code
+        wait_until(lambda: api.connections == 0)
+
+    @pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # trio's, of httpx's own generators
+    @ASYNC
+    def test_one_that_is_left_by_a_task(self, api, source, renewed, open_async, backend):
+        """The same."""
+
+        async def main():
+            async with open_async() as client:
+                async with client.stream("GET", "/stream") as response:
+                    async with aclosing(response.aiter_raw(len(STREAMED[0]))) as pieces:
+                        assert STREAMED[0] == await anext(pieces)
+                        source.client = renewed
+                        assert 200 == (await client.get("/")).status_code
+                        assert 2 == api.connections
+                        assert STREAMED[1] == await anext(pieces)
+                await until(lambda: api.connections == 1)
+                await response.stream.aclose()
+                assert 200 == (await client.get("/")).status_code
+
+        anyio.run(main, backend=backend)
+        wait_until(lambda: api.connections == 0)
+
+    def test_those_of_a_closed_client_end(self, open_sync):
+        """As with httpx itself."""
+        with open_sync() as client, client.stream("GET", "/stream") as response:
+            client.close()
+            with pytest.raises(httpx.TransportError):
+                list(response.iter_raw())
+
+    def test_limits_count_open_answers(self, open_sync):
+        """And free the connection afterwards."""
+        with open_sync(limits=ONE_CONNECTION) as client:
+            with client.stream("GET", "/stream"), pytest.raises(httpx.PoolTimeout):
+                client.get("/", timeout=IMPATIENT)
+            assert 200 == client.get("/").status_code
+
+    @ASYNC
+    def test_limits_count_open_answers_of_tasks(self, open_async, backend):
+        """The same."""
+
+        async def main():
+            async with open_async(limits=ONE_CONNECTION, timeout=IMPATIENT) as client:
+                async with client.stream("GET", "/stream"):
+                    with pytest.raises(httpx.PoolTimeout):
+                        await client.get("/")
+                assert 200 == (await client.get("/")).status_code
+
+        anyio.run(main, backend=backend)
+
+    def test_nobody_fails_for_connections_that_cannot_be_closed(self, open_client, api, source, renewed, monkeypatch):
+        """The answer has come."""
+
+        def fail(_self):
+            raise OSError
+
+        caller = open_client()
+        with monkeypatch.context() as patch:
+            patch.setattr("httpx.HTTPTransport.close", fail)
+            patch.setattr("httpx.AsyncHTTPTransport.aclose", fail)
+            assert 200 == caller.call(api.url).status
+            source.client = renewed
+            assert 200 == caller.call(api.url).status
+
+
+class TestReplay:
+    """After a 401: only what can be sent again as it was."""
+
+    def test_the_connection_is_used_again(self, api, grant, open_client):
+        """The refused answer is read to its end."""
+        assert 200 == open_client().call(f"{api.url}/refuse-once", "POST", body=b"a body").status
+        assert [b"a body"] * 2 == [seen.body for seen in api.seen]
+        assert (2, 1) == (len(grant.asked), len({seen.connection for seen in api.seen}))
+
+    @pytest.mark.parametrize("body", [{"content": iter([b"a", b"b"])}, {"files": {"f": b"ab"}}])
+    def test_not_with_generators_nor_files(self, api, open_sync, body):
+        """They could be sent empty."""
+        with open_sync() as client:
+            assert 401 == client.post("/refuse-once", **body).status_code
+        assert 1 == len(api.seen)
+
+    def test_files_that_were_read_are_bytes(self, api, open_sync):
+        """And are sent again."""
+        with open_sync() as client:
+            request = client.build_request("POST", "/refuse-once", files={"f": b"ab"})
+            request.read()
+            assert 200 == client.send(request).status_code
+        assert api.seen[0].body == api.seen[1].body != b""
+
+    def test_an_endless_refusal_is_not_read_to_its_end(self, endless, open_sync):
+        """The request is sent again over another connection."""
+        with open_sync(origin=endless.url) as client, client.stream("GET", "/") as response:
+            assert 401 == response.status_code
+        assert 2 == endless.connections == len(set(endless.heads))
+
+    @pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
+    @ASYNC
+    def test_an_endless_refusal_is_not_read_to_its_end_by_a_task(self, endless, open_async, backend):
+        """The same."""
+
+        async def main():
+            async with open_async(origin=endless.url) as client, client.stream("GET", "/") as response:
+                assert 401 == response.status_code
+
+        anyio.run(main, backend=backend)
+        assert 2 == endless.connections == len(set(endless.heads))
+
+    def test_an_answer_that_breaks_off_is_an_error(self, api, open_client):
+        """Of httpx, and about the caller's request."""
+        with Recorder(api.kit.ca, answer=b"HTTP/1.1 401 No\r\nContent-Length: 9\r\n\r\n") as server:
+            server.converse = lambda connection: [Recorder.converse(server, connection), connection.close()]
+            with pytest.raises(httpx.RemoteProtocolError) as caught:
+                open_client(origin=server.url).call(server.url)
+        assert "authorization" not in caught.value.request.headers
+        assert "Bearer" in server.heads[0]
+
+
+class Meddler(httpx.Auth):
+    """An auth class that looks at everything, and sets a header of its own."""
+
+    requires_response_body = True
+
+    def __init__(self):
+        self.seen = []
+
+    def auth_flow(self, request):
+        request.headers["Authorization"] = "Basic bWU6bWU="
+        self.seen.append(dict(request.headers))
+        response = yield request
+        self.seen.append(dict(response.request.headers))
+        if response.status_code == 401:
+            yield request
+
+
+class TestAuth:
+    """Nobody sees the token, or replaces it."""
+
+    @pytest.mark.parametrize("path", ["/", "/refuse"])
+    def test_an_auth_class(self, api, open_sync, path):
+        """Of a request: what it writes into the header is not sent."""
+        meddler = Meddler()
+        with open_sync() as client:
+            client.get(path, auth=meddler)
+        assert api.seen
+        assert all(seen.authorization.startswith("Bearer ey") for seen in api.seen)
+        assert {"Basic bWU6bWU="} == {headers["authorization"] for headers in meddler.seen}
+
+    @ASYNC
+    def test_an_auth_class_of_tasks(self, api, open_async, backend):
+        """The same."""
+        meddler = Meddler()
+
+        async def main():
+            async with open_async() as client:
+                client.auth = meddler
+                assert 200 == (await client.get("/")).status_code
+
+        anyio.run(main, backend=backend)
+        assert ["Bearer ey"] == [seen.authorization[:9] for seen in api.seen]
+        assert {"Basic bWU6bWU="} == {headers["authorization"] for headers in meddler.seen}
+
+    def test_headers_netrc_and_credentials_in_the_url(self, api, open_sync, tmp_path):
+        """The first are overwritten, the last refused."""
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine 127.0.0.1 login me password me\n")
+        with open_sync(headers={"Authorization": "Basic bWU6bWU="}) as client:
+            client.get("/", headers=[("authorization", "Basic bWU6bWU="), ("Authorization", "Basic")])
+            client.get("/", auth=httpx.NetRCAuth(str(netrc)))
+            with pytest.raises(OriginRefused):
+                client.get(api.url.replace("//", "//me:me@"))
+        assert ["Bearer ey"] * 2 == [seen.authorization[:9] for seen in api.seen]
+
+    def test_event_hooks(self, api, open_sync):
+        """They are called once for a request that is sent twice."""
+        seen = []
+        hooks = {"request": [seen.append], "response": [lambda response: seen.append(response.request)]}
+        with open_sync(event_hooks=hooks, follow_redirects=True) as client:
+            assert 200 == client.get("/redirect?/refuse-once").status_code
+        assert 3 == len(api.seen)
+        assert [302, 401, 200] == [one.status for one in api.seen]
+        assert ["/redirect", "/redirect", "/refuse-once", "/refuse-once"] == [request.url.path for request in seen]
+        assert not any("authorization" in request.headers for request in seen)
+
+    def test_a_redirect_that_is_not_followed(self, open_sync):
+        """The next request has no token, and gets one if it is sent."""
+        with open_sync() as client:
+            response = client.get("/redirect?/other")
+            assert "authorization" not in response.next_request.headers
+            assert 200 == client.send(response.next_request).status_code
+
+
+class TestProxies:
+    """In between: they see neither token nor certificate."""
+
+    @pytest.mark.parametrize("over_tls", [False, True])
+    @pytest.mark.parametrize("make", [str, httpx.URL, httpx.Proxy])
+    def test_what_a_proxy_sees(self, api, open_client, over_tls, make):
+        """Where we go, and its own password; TLS to an https proxy is without our certificate."""
+        ca = trustme.CA()
+        with Proxy(ca if over_tls else None) as proxy:
+            url = proxy.url.replace("//", "//us%40er:secret@")
+            options = {"proxy_ca": ca.cert_pem.bytes()} if over_tls else {}
+            caller = open_client(proxy=make(url), **options)
+            assert [200, 200] == [caller.call(api.url).status for _ in range(2)]
+            assert (1, []) == (proxy.connections, proxy.certificates)
+            assert [f"CONNECT 127.0.0.1:{api.server.port}"] == [head.partition(" HTTP")[0] for head in proxy.heads]
+            credentials = b64encode(b"us@er:secret").decode()
+            assert f"proxy-authorization: basic {credentials}".lower() in proxy.heads[0].lower()
+            assert "Bearer" not in proxy.heads[0]
+        assert ["Bearer ey"] * 2 == [seen.authorization[:9] for seen in api.seen]
+
+    def test_an_https_proxy_of_another_ca_is_refused(self, api, open_client):
+        """The API's CA does not vouch for it; nothing is told it, not even where we go."""
+        with Proxy(trustme.CA()) as proxy, pytest.raises(httpx.ConnectError):
+            open_client(proxy=proxy.url, proxy_ca=api.kit.ca_pem).call(api.url)
+        assert ([], b"", []) == (proxy.heads, proxy.bytes, api.seen)
+
+    def test_a_proxy_with_a_context_of_its_own(self, api, open_sync):
+        """It is the caller's to say how it is reached."""
+        ca = trustme.CA()
+        context = httpx.create_ssl_context()
+        ca.configure_trust(context)
+        with Proxy(ca) as proxy, open_sync(proxy=httpx.Proxy(proxy.url, ssl_context=context)) as client:
+            assert 200 == client.get("/").status_code
+
+    @pytest.mark.parametrize("proxy", ["", "127.0.0.1:3128", "ftp://user:secret@proxy.example", "http://a:b:c", 3128])
+    def test_what_is_no_proxy_is_refused_at_once(self, open_sync, proxy):
+        """Without showing it."""
+        with pytest.raises(ConfigurationError, match="proxy= must be a URL") as caught:
+            open_sync(proxy=proxy)
+        assert "secret" not in str(caught.value)
+
+    def test_its_ca_is_looked_at_at_once(self, open_sync):
+        """Where there is a proxy for it."""
+        with pytest.raises(ConfigurationError, match="does not exist"):
+            open_sync(proxy="https://proxy.example", proxy_ca="no-such.pem")
+
+
+class TestErrors:
+    """Ours come out as errors of httpx."""
+
+    def test_of_the_grant(self, api, grant, open_client):
+        """With all that the server said, and the caller's request."""
+        grant.failure = GrantError("invalid_client", "who are you", 401)
+        with pytest.raises(httpx.TransportError) as caught:
+            open_client().call(api.url)
+
+        assert isinstance(caught.value, GrantError)
+        assert ("invalid_client", "who are you", 401) == (
+            caught.value.error,
+            caught.value.description,
+            caught.value.status,
+        )
+        assert api.url == str(caught.value.request.url)
+        assert "authorization" not in caught.value.request.headers
+
+    def test_are_pickled_as_ours(self, api, grant, open_sync):
+        """They come from other processes as what they are."""
+        grant.failure = GrantError("invalid_client", "who are you", 401)
+        with open_sync() as client, pytest.raises(GrantError) as caught:
+            client.get("/")
+
+        copy = pickle.loads(pickle.dumps(caught.value))
+        assert GrantError is type(copy)
+        assert (str(caught.value), Reason.GRANT_REFUSED, 401) == (str(copy), copy.reason, copy.status)
+
+    def test_of_the_network(self, open_client):
+        """They carry the request without the token."""
+        with pytest.raises(httpx.ConnectError) as caught:
+            open_client(origin="https://127.0.0.1:1").call("https://127.0.0.1:1")
+
+        assert "authorization" not in caught.value.request.headers
+
+    @pytest.mark.parametrize("url", ["http://{place}", "ftp://{place}", "https://LOCALHOST:{port}/"])
+    def test_of_the_origin(self, api, open_sync, url):
+        """Whatever the scheme, no connection is made."""
+        url = url.format(place=api.url.removeprefix("https://"), port=api.server.port)
+        with open_sync() as client, pytest.raises(OriginRefused, match="nothing was sent") as caught:
+            client.get(url)
+        assert isinstance(caught.value, httpx.TransportError)
+
+    def test_another_server_by_name(self, api, open_sync):
+        """The extension would have TLS take another server's certificate for the origin's."""
+        with open_sync() as client, pytest.raises(OriginRefused, match="sni_hostname"):
+            client.get("/", extensions={"sni_hostname": "localhost"})
+        assert [] == api.seen
+
+
+class TestKeywords:
+    """Of `httpx.Client`."""
+
+    @pytest.mark.parametrize("kind", [BoundTokenClient, AsyncBoundTokenClient])
+    @pytest.mark.parametrize(
+        "option",
+        [
+            {"verify": False},
+            {"cert": "client.pem"},
+            {"auth": ("me", "me")},
+            {"trust_env": True},
+            {"http2": True},
+            {"mounts": {}},
+            {"transport": None},
+            {"nonsense": 1},
+        ],
+        ids=lambda option: next(iter(option)),
+    )
+    def test_those_that_would_go_around_are_refused(self, source, grant, kind, option):
+        """When the client is made."""
+        with pytest.raises(ConfigurationError, match=f"^{next(iter(option))}= is refused"):
+            kind(source, grant, origin="https://api.example", **option)
+
+    def test_the_others_are_passed_on(self, api, open_sync):
+        """And URLs are relative to the origin, unless `base_url` says more."""
+        with open_sync(
+            base_url=f"{api.url}/v1", headers={"x": "y"}, params={"q": "1"}, follow_redirects=True, max_redirects=3
+        ) as client:
+            response = client.get("/redirect")
+        assert (f"{api.url}/v1/redirect?q=1", "y") == (str(response.url), response.request.headers["x"])
+        assert (3, True, False) == (client.max_redirects, client.follow_redirects, client.trust_env)
+
+    def test_ours_too(self, api, grant, open_client):
+        """Here: no replay."""
+        assert 401 == open_client(replay_on_401=False).call(f"{api.url}/refuse-once").status
+
+    def test_wrong_construction_is_refused_at_once(self, source, grant):
+        """The origin is looked at before the first request."""
+        for kind in (BoundTokenTransport, AsyncBoundTokenTransport):
+            with pytest.raises(ConfigurationError, match="origin="):
+                kind(source, grant, origin="http://api.example")
+
+    def test_nothing_is_pickled(self, source, grant):
+        """There is a private key in it."""
+        for kind in (BoundTokenTransport, AsyncBoundTokenTransport, BoundTokenClient, AsyncBoundTokenClient):
+            with pytest.raises(TypeError):
+                pickle.dumps(kind(source, grant, origin="https://api.example"))
+
+
+def test_the_environment_has_no_say(api, open_client, monkeypatch, tmp_path):
+    """Proxies and CA bundles change nothing, even for a client of the caller's that trusts the environment."""
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(api.kit.ca_pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    assert 200 == open_client().call(api.url).status
+    with pytest.raises(httpx.ConnectError):
+        open_client(ca=trustme.CA().cert_pem.bytes()).call(api.url)
+    assert 1 == len(api.seen)
+
+
+def test_a_mounted_transport_leaves_the_rest_alone(api, source, grant):
+    """Mounted on the origin alone, the rest goes its own way, without token and certificate."""
+    transport = BoundTokenTransport(source, grant, origin=api.url, ca=api.kit.ca_pem)
+    with Recorder(api.kit.ca) as elsewhere:
+        context = httpx.create_ssl_context(trust_env=False)
+        api.kit.ca.configure_trust(context)
+        with httpx.Client(mounts={api.url: transport}, verify=context, follow_redirects=True) as client:
+            assert 200 == client.get(f"{api.url}/redirect?{elsewhere.url}/").status_code
+            look_alike = httpx.URL(f"{api.url}@127.0.0.1:{elsewhere.port}/")
+            assert 200 == client.get(look_alike).status_code
+    assert (2, []) == (len(elsewhere.heads), elsewhere.certificates)
+    assert "Bearer" not in "".join(elsewhere.heads)
+    assert ["/redirect"] == [seen.path for seen in api.seen]
+
+
+def test_a_client_error_is_caught_by_its_name(api, client, open_client):
+    """And is one of httpx as well, of the same class each time."""
+    caller = open_client(tokens=lambda: "not a token")
+    kinds = set()
+    for _ in range(2):
+        with pytest.raises(ClientError) as caught:
+            caller.call(api.url)
+        kinds.add(type(caught.value))
+    assert 1 == len(kinds)
