@@ -139,6 +139,20 @@ def test_a_refresh_token_that_is_none_is_refused(authorization_server, refreshin
     assert ["s3cret", "s3cret"] == sent(authorization_server)
 
 
+def test_a_new_refresh_token_counts_even_beside_a_bad_access_token(authorization_server, refreshing, tokenbind_client):
+    """The old one may have ended."""
+    saved = []
+    authorization_server.rotating = True
+    members = {"access_token": "t", "token_type": "DPoP", "refresh_token": "s3cret+"}
+    authorization_server.answers = [answer("200 OK", members)]
+    authorization_server.refresh_tokens["s3cret+"] = authorization_server.refresh_tokens["s3cret"]
+    grant = refreshing(on_new_refresh_token=saved.append)
+    with pytest.raises(ClientError, match="token_type is DPoP"):
+        grant.fetch(tokenbind_client.identity.current())
+    grant.fetch(tokenbind_client.identity.current())
+    assert (["s3cret", "s3cret+"], ["s3cret+", "s3cret++"]) == (sent(authorization_server), saved)
+
+
 @pytest.mark.parametrize("status", ["502 Oops", "503 Later", "504 Late"])
 def test_it_is_never_sent_twice(authorization_server, refreshing, tokenbind_client, status):
     """A server that changes refresh tokens may take that for theft."""

@@ -44,6 +44,12 @@ def fetch(grant_of, tokenbind_client):
     return lambda **options: grant_of(ClientCredentials, **options).fetch(tokenbind_client.identity.current())
 
 
+@pytest.fixture
+def identity(tokenbind_client):
+    """The client's."""
+    return tokenbind_client.identity.current()
+
+
 def unreachable(fetch, words, **options):
     """It fails for the server's sake; the error."""
     with pytest.raises(ClientError, match=words) as caught:
@@ -468,7 +474,7 @@ NAMES = (
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(NAMES), JSON | st.just("https://as.example/token")), JSON)
-def test_any_metadata_leads_to_the_issuer_or_to_our_error(monkeypatch, metadata, alias):
+def test_any_metadata_leads_to_the_issuer_or_to_our_error(monkeypatch, tokenbind_kit, identity, metadata, alias):
     """Totality, and nowhere else."""
     asked = []
 
@@ -483,11 +489,7 @@ def test_any_metadata_leads_to_the_issuer_or_to_our_error(monkeypatch, metadata,
         metadata["mtls_endpoint_aliases"]["token_endpoint"] = alias
     monkeypatch.setattr(token_endpoint, "discover", discover)
     monkeypatch.setattr(token_endpoint, "fetch", fetch)
-    grant = ClientCredentials("https://as.example", client_id="c", ca=KIT.ca_pem)
+    grant = ClientCredentials("https://as.example", client_id="c", ca=tokenbind_kit.ca_pem)
     with pytest.raises(ClientError):
-        grant.fetch(IDENTITY)
+        grant.fetch(identity)
     assert all(url.startswith("https://as.example") for url in asked)
-
-
-KIT = BindingKit()
-IDENTITY = KIT.client().identity.current()

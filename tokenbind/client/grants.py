@@ -13,7 +13,7 @@ from ..transport.tls_context import Trust
 from ..transport.trust_anchors import TrustSource
 from .client_authentication import Authentication, NotPickled, is_printable
 from .token_endpoint import TokenEndpoint
-from .token_response import IssuedToken, is_bearer_token
+from .token_response import IssuedToken, is_bearer_token, read_token
 
 
 __all__ = [
@@ -154,7 +154,7 @@ class ClientCredentials(EndpointGrant):
             ClientError: ``authorization_server_unreachable``, if it does not answer as a token endpoint does;
                 ``identity_unusable`` or ``signer_unavailable``, if what authenticates the client cannot be had.
         """
-        return self._endpoint.ask(identity, [("grant_type", "client_credentials"), *self._form]).token
+        return read_token(self._endpoint.ask(identity, [("grant_type", "client_credentials"), *self._form]))
 
 
 class StaticToken(NotPickled):

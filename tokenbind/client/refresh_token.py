@@ -11,7 +11,7 @@ from ..tokens.forking import Forking
 from ..transport import Identity
 from .client_authentication import is_printable
 from .grants import EndpointGrant, EndpointOptions
-from .token_response import IssuedToken, strange
+from .token_response import IssuedToken, read_token, strange
 
 
 __all__ = ["RefreshToken"]
@@ -89,7 +89,7 @@ class RefreshToken(EndpointGrant, Forking):
         refresh_token = self._refresh_token
         form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token), *self._form]
         try:
-            token, members = self._endpoint.ask(identity, form, [refresh_token], once=True)
+            members = self._endpoint.ask(identity, form, [refresh_token], once=True)
         except GrantError as error:
             if error.error != "invalid_grant":
                 raise
@@ -103,7 +103,7 @@ class RefreshToken(EndpointGrant, Forking):
         if new is not None and new != refresh_token:
             self._refresh_token, self._unsaved = new, True
         self._hand_over()
-        return token
+        return read_token(members)  # last: the old refresh token may have ended, whatever else is wrong
 
     def _hand_over(self) -> None:
         """Before anything else, so that the new one is not lost if this process ends."""

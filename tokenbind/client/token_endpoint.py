@@ -7,7 +7,7 @@ import logging
 from math import inf
 from random import uniform
 from time import monotonic, sleep
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from ..errors import ClientError, ConfigurationError, Reason
@@ -28,7 +28,7 @@ from ..transport import (
 from ..transport.tls_context import Trust, client_context
 from ..transport.trust_anchors import TrustAnchors, TrustSource
 from .client_authentication import Authentication, method_of, prove
-from .token_response import TokenResponse, read_token_response
+from .token_response import read_token_response
 
 
 __all__ = ["TokenEndpoint"]
@@ -98,8 +98,10 @@ class TokenEndpoint:
         secrets: Collection[str] = (),
         *,
         once: bool = False,
-    ) -> TokenResponse:
+    ) -> dict[str, Any]:
         """Send *form*, with what authenticates the client, over a connection that presents *identity*.
+
+        Returns the members of the answer, which is no error, and is not looked at any further.
 
         A connection that broke off, or an answer of a server that is just away, is met with up to two more attempts.
 
@@ -136,7 +138,7 @@ class TokenEndpoint:
             url = self._given or self._find(deadline)
         except FetchError as error:
             error.sent = False
-            return error, ()
+            return error.with_traceback(None), ()
         proof = prove(self._authentication, self.client_id, self.issuer)
         answer: Response | FetchError
         try:
@@ -150,7 +152,7 @@ class TokenEndpoint:
                 proxy=self._proxy,
             )
         except FetchError as error:
-            answer = error
+            answer = error.with_traceback(None)  # that would hold what was to be sent
         if _has_moved(answer) and self._known is not None:
             self._known = self._known._replace(until=0)
         return answer, proof.secrets

@@ -9,7 +9,7 @@ from ..errors import ConfigurationError
 from ..transport import Identity
 from .client_authentication import ask_for, is_printable
 from .grants import EndpointGrant, EndpointOptions
-from .token_response import IssuedToken, strange
+from .token_response import IssuedToken, read_token, strange
 
 
 __all__ = ["TokenExchange"]
@@ -84,7 +84,8 @@ class TokenExchange(EndpointGrant):
             secrets.append(actor)
         if self._requested is not None:
             form.append(("requested_token_type", self._requested))
-        token, members = self._endpoint.ask(identity, [*form, *self._form], secrets)
+        members = self._endpoint.ask(identity, [*form, *self._form], secrets)
+        token = read_token(members)
         # RFC 8693 §2.2.1: issued_token_type is REQUIRED.
         if members.get("issued_token_type") not in (_ACCESS_TOKEN, self._requested or _ACCESS_TOKEN):
             raise strange("its issued_token_type is not that of an access token")

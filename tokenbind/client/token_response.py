@@ -12,7 +12,7 @@ from ..transport.retry_after import read_retry_after
 from ..transport.strict_json import read_json_object
 
 
-__all__ = ["IssuedToken", "TokenResponse", "is_bearer_token", "read_token_response", "strange"]
+__all__ = ["IssuedToken", "is_bearer_token", "read_token", "read_token_response", "strange"]
 
 
 # RFC 6750 §2.1. Anything else cannot stand in a header, and http.client would quote it whole in its error.
@@ -38,20 +38,8 @@ class IssuedToken(NamedTuple):
         return f"<IssuedToken for {self.expires_in_seconds:g} s>"
 
 
-class TokenResponse(NamedTuple):
-    """The token, and all members of the answer."""
-
-    token: IssuedToken
-    members: dict[str, Any]
-
-    def __repr__(self) -> str:
-        return "<TokenResponse>"
-
-
-def read_token_response(response: Response, secrets: Collection[str] = ()) -> TokenResponse:
-    """Read an answer, whatever its status.
-
-    Does NOT verify the token: a client does not know its form (RFC 9068 §6).
+def read_token_response(response: Response, secrets: Collection[str] = ()) -> dict[str, Any]:
+    """The members of an answer that is no error. Does NOT look at any of them: `read_token` does.
 
     Args:
         secrets: What was sent and must not come back in a message; some servers quote it.
@@ -75,10 +63,17 @@ def read_token_response(response: Response, secrets: Collection[str] = ()) -> To
         raise GrantError(_printable(code, secrets), shown, status, retry_after_seconds=pause)
     if status != 200:
         raise strange(f"it answered {status} without an error code", pause)
-    return TokenResponse(_read_token(members), members)
+    return members
 
 
-def _read_token(members: dict[str, Any]) -> IssuedToken:
+def read_token(members: dict[str, Any]) -> IssuedToken:
+    """The token in an answer.
+
+    Does NOT verify it: a client does not know its form (RFC 9068 §6).
+
+    Raises:
+        ClientError: ``authorization_server_unreachable``, if there is none that can be used.
+    """
     token, kind = members.get("access_token"), members.get("token_type")
     expires_in, scope = members.get("expires_in"), members.get("scope")
     if not isinstance(token, str) or not is_bearer_token(token):
