@@ -231,6 +231,8 @@ class _Connections(aiohttp.BaseConnector):
     async def _send(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType, credentials: Credentials
     ) -> aiohttp.ClientResponse:
+        if self.closed:
+            raise aiohttp.ClientConnectionError("the session was closed before the request was sent")
         self._chosen[request] = credentials
         request.headers["Authorization"] = f"Bearer {credentials.token}"
         try:
@@ -248,8 +250,8 @@ class _Connections(aiohttp.BaseConnector):
     ) -> Connection:
         """Take a connection of the request's generation; called by aiohttp."""
         credentials = self._chosen.get(req)
-        if credentials is None or self.closed:
-            raise aiohttp.ClientConnectionError("the session is closed, or a middleware left out the one of tokenbind")
+        if credentials is None:
+            raise aiohttp.ClientConnectionError("a middleware sent a request without that of tokenbind")
         pool = self._generations.take(credentials)
         give_back = partial(self._give_back, credentials, pool)
         try:
