@@ -17,7 +17,10 @@ def _kinds():
             yield from import_module(f".calling_{library}", __package__).CALLERS
 
 
-@pytest.fixture(params=_kinds(), ids=lambda kind: kind.name)
+KINDS = list(_kinds())
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
 def caller_kind(request):
     """How to open a client: of each library in turn."""
     return request.param
