@@ -12,7 +12,6 @@
 from contextlib import ExitStack, chdir
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from inspect import signature
-import json
 import os
 from pathlib import Path
 from queue import Empty, Queue
@@ -141,7 +140,7 @@ def close_document(namespace):
 
 
 def open_readme(namespace):
-    """What README.md takes for granted: a token endpoint, an API that runs, and a client with its files."""
+    """What README.md takes for granted: an authorization server, an API that runs, and a client with its files."""
     from token_endpoint import create_app
 
     open_document(namespace)
@@ -150,11 +149,10 @@ def open_readme(namespace):
     client.write(".")
     Path("ca.pem").write_bytes(kit.ca_pem)
     clients = {"billing": {"x5t#S256": client.thumbprint, "scope": "invoices:read"}}
-    published = {}
+    issuing = []
 
-    def issuer_of_the_readme(environ, start_response):
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(published[environ["PATH_INFO"]]).encode()]
+    async def authorization_server(scope, receive, send):
+        await issuing[0](scope, receive, send)
 
     async def my_api(_scope, _receive, send):
         headers = [(b"content-type", b"application/json")]
@@ -164,17 +162,10 @@ def open_readme(namespace):
     async def app_of_the_readme(scope, receive, send):
         await namespace["app"](scope, receive, send)
 
-    metadata = stack.enter_context(MutualTLSServer(issuer_of_the_readme, kit, interface="wsgi"))
-    issuer = TokenIssuer(metadata.url, kit.key)
-    published["/.well-known/oauth-authorization-server"] = {
-        "issuer": issuer.issuer,
-        "jwks_uri": f"{issuer.issuer}/jwks",
-    }
-    published["/jwks"] = issuer.jwks()
-    endpoint = stack.enter_context(MutualTLSServer(create_app(issuer, kit.audience, clients), kit))
+    server = stack.enter_context(MutualTLSServer(authorization_server, kit))
+    issuing.append(create_app(TokenIssuer(server.url, kit.key), kit.audience, clients))
     api = stack.enter_context(MutualTLSServer(app_of_the_readme, kit))
-    namespace |= {"issuer": issuer.issuer, "app": my_api, "my_api": my_api}
-    namespace |= {"token_endpoint": f"{endpoint.url}/token", "api": api.url}
+    namespace |= {"issuer": server.url, "app": my_api, "my_api": my_api, "api": api.url}
 
 
 def close_readme(namespace):

@@ -40,7 +40,7 @@ PLACES = {room: place for place, rooms in enumerate(LINE) for room in rooms}
 DEPENDENCIES = {
     "cryptography": {"tokens", "transport", "authorization_server"},
     "jwt": {"tokens"},
-    "urllib3": {"transport"},
+    "urllib3": {"transport", "client"},
 }
 FREE_ROOMS = {"testing", "cli"}
 NO_IO = {
