@@ -136,8 +136,10 @@ def test_metadata_is_kept_for_an_hour(authorization_server, grant_of, tokenbind_
     assert [METADATA, "/token", "/token", METADATA, "/new"] == authorization_server.paths()
 
 
-def test_old_metadata_serves_on_while_there_is_none_anew(authorization_server, grant_of, tokenbind_client, clock):
-    """It is tried again after five minutes."""
+def test_old_metadata_serves_on_while_there_is_none_anew(
+    authorization_server, grant_of, tokenbind_client, clock, caplog
+):
+    """It is tried again after five minutes; the log says so each time."""
     grant, identity = grant_of(ClientCredentials), tokenbind_client.identity.current()
     grant.fetch(identity)
     authorization_server.metadata = {"issuer": "https://other.example"}
@@ -146,6 +148,7 @@ def test_old_metadata_serves_on_while_there_is_none_anew(authorization_server, g
         grant.fetch(identity)
     expected = [METADATA, "/token", METADATA, "/token", "/token", METADATA, "/token"]
     assert expected == authorization_server.paths()
+    assert [True] * 2 == ["what it said before counts on" in record.getMessage() for record in caplog.records]
 
 
 def test_metadata_that_was_not_there_is_asked_for_again(authorization_server, grant_of, tokenbind_client):
@@ -270,6 +273,19 @@ def test_busy_metadata_says_for_how_long(saying, tokenbind_kit, tokenbind_client
     with pytest.raises(ClientError, match="answered 429") as caught:
         grant.fetch(tokenbind_client.identity.current())
     assert 21600 == caught.value.retry_after_seconds
+
+
+@pytest.mark.parametrize("junk", [{"body": b" " * 70_000}, {"members": {}, "headers": [("content-encoding", "br")]}])
+def test_a_busy_server_is_left_alone_whatever_its_answer_is(authorization_server, fetch, pauses, junk):
+    """A large page, or one that we cannot read."""
+    headers = [("retry-after", "30"), *junk.pop("headers", [])]
+    authorization_server.answers = [answer("503 Busy", headers=headers, **junk)]
+    assert 30 == unreachable(fetch, "answered 503 with").retry_after_seconds
+    assert [] == pauses
+
+    authorization_server.answers = [answer("503 Busy", headers=headers[1:], **junk)]
+    fetch()
+    assert 1 == len(pauses)
 
 
 def test_each_attempt_has_a_jwt_of_its_own(authorization_server, grant_of, tokenbind_client, pauses):

@@ -87,7 +87,7 @@ class TokenEndpoint:
         self._anchors = TrustAnchors(ca)
         self._proxy = proxy
         self._address = address
-        self._allowed_hosts = allowed_hosts
+        self._allowed_hosts = tuple(allowed_hosts)
         self._known: _Known | None = None
         self._warned = False
 
@@ -114,11 +114,10 @@ class TokenEndpoint:
             ClientError: if there is no answer of a token endpoint.
         """
         deadline = monotonic() + self.timeout_seconds
-        attempts = 0
+        pauses = iter((*_PAUSES_SECONDS, inf))
         while True:
             answer, proven = self._try(identity, form, deadline)
-            pause = uniform(0.75, 1.25) * ([*_PAUSES_SECONDS, inf][attempts])  # noqa: S311 - no secret
-            attempts += 1
+            pause = next(pauses) * uniform(0.75, 1.25)  # noqa: S311 - no secret
             if not _is_passing(answer, once) or monotonic() + pause >= deadline:
                 break
             sleep(pause)
@@ -174,9 +173,12 @@ class TokenEndpoint:
                 proxy=self._proxy,
             )
             found = _Known(metadata.mutual_tls_url("token_endpoint"), elapsed() + _METADATA_SECONDS)
-        except FetchError:
+        except FetchError as error:
             if known is None:
                 raise
+            _log.warning(
+                "the metadata of %s is not to be had, and what it said before counts on: %s", self.issuer, error
+            )
             found = known._replace(until=elapsed() + _STALE_METADATA_SECONDS)
         else:
             self._warn_of(metadata)

@@ -155,15 +155,18 @@ def shown(url: object) -> str:
 
 
 def _read_body(url: str, answer: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
+    status, pause = answer.status, read_retry_after(answer.status, answer.headers)
     codings = answer.headers.get("content-encoding", "identity"), answer.headers.get("transfer-encoding", "chunked")
     if tuple(coding.strip().lower() for coding in codings) != ("identity", "chunked"):
-        raise FetchError(f"{shown(url)} answered {answer.status} with an encoding, though asked not to", answer.status)
+        problem = f"{shown(url)} answered {status} with an encoding, though asked not to"
+        raise FetchError(problem, status, retry_after_seconds=pause)
     data = bytearray()
     # read() ends early without an error, and lets a chunk of size -1 fill the memory.
     while more := answer.read1(max_bytes + 1 - len(data)):
         data += more
         if len(data) > max_bytes:
-            raise FetchError(f"{shown(url)} answered {answer.status} with more than {max_bytes} bytes", answer.status)
+            problem = f"{shown(url)} answered {status} with more than {max_bytes} bytes"
+            raise FetchError(problem, status, retry_after_seconds=pause)
     return bytes(data)
 
 
