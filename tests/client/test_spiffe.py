@@ -4,9 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 import copy
 from http.client import HTTPSConnection
+import os
 from pathlib import Path
 import pickle
 import re
+import signal
 from socket import AF_UNIX, socket
 import ssl
 import subprocess
@@ -467,19 +469,17 @@ FORKING = """
 import os, sys, time
 from tokenbind.client.spiffe import SpiffeIdentity
 
-def new():
-    while (now := source.current()) is identity:
-        time.sleep(0.01)
-    return now.thumbprint
-
 source = SpiffeIdentity(sys.argv[1])
-identity = source.current()
-children = [child for _ in range(2) if (child := os.fork())]
-if len(children) < 2:
-    children = []  # a child, and perhaps a parent as well
+identity, children = source.current(), []
+while len(children) < 3:
+    children.append(os.fork())
+    if children[-1] == 0:
+        children = []
+        break
 assert source.current() is identity
-os.write(1, b"ready\\n")
-os.write(1, new().encode() + b"\\n")
+while (now := source.current()) is identity:
+    time.sleep(0.01)
+os.write(1, now.thumbprint.encode() + b"\\n")
 for child in children:
     assert os.waitpid(child, 0)[1] == 0
 source.close()
@@ -490,12 +490,14 @@ def test_after_a_fork(api, ca):
     """Parent and children each follow the Workload API, over connections of their own."""
     api.give(svid(ca))
     command = [sys.executable, "-c", FORKING, str(api.path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **pipes) as process:
         try:
             until(lambda: api.open == 4)
             api.give(given := svid(ca))
             printed, errors = process.communicate(timeout=60)
-        finally:
-            process.kill()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     assert 0 == process.returncode, errors
-    assert 4 * ["ready"] + 4 * [leaf_of(given).thumbprint] == sorted(printed.split(), key=lambda line: line != "ready")
+    assert 4 * [leaf_of(given).thumbprint] == printed.split()
