@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 import re
 import ssl
 from threading import Lock
-from typing import Any, NamedTuple, NoReturn, TypedDict
+from typing import NamedTuple, NoReturn, TypedDict
 
 from ..errors import ClientError, ConfigurationError, Reason
 from ..monitoring import IdentityRotated, Monitor, RequestRetried, TokenRejected
@@ -25,7 +25,7 @@ from .telling import tell
 from .token_cache import TokenCache, Tokens
 
 
-__all__ = ["CredentialChooser", "Credentials", "Options", "trust_source"]
+__all__ = ["CredentialChooser", "Credentials", "Options"]
 
 _PATIENCE_SECONDS = 60  # for one fetch; a grant of ours gives up before
 _error_of = re.compile(r'(?i)\berror\s*=\s*"?([a-z_]+)').search
@@ -100,7 +100,7 @@ class CredentialChooser(Forking):
             self._tokens = TokenCache(tokens, check_binding=check_binding or "auto", monitor=monitor)
         self._source = identity
         self._origin = Origin(origin)
-        self._trust = trust_source(ca)
+        self._trust = TrustAnchors(ca)
         self._replay = replay_on_401
         self._monitor = monitor
         self._active = identity.current()
@@ -214,9 +214,3 @@ class CredentialChooser(Forking):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("what holds a private key, tokens and connections is not pickled")
-
-
-def trust_source(ca: Trust | TrustSource) -> TrustSource:
-    """What is given as ``ca=``, as a source that is asked each time."""
-    given: Any = ca
-    return given if hasattr(given, "current") else TrustAnchors(given)
