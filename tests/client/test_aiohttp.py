@@ -234,6 +234,23 @@ class TestNothingLeaves:
             talk(lambda session: status_of(session.get("/")), middlewares=[middleware])
         assert ([], 0) == (api.seen, other.connections)
 
+    def test_what_a_trace_is_shown(self, talk):
+        """Of the headers, all but the token; what is sent, as it is sent."""
+        shown = {}
+
+        def make():
+            trace = aiohttp.TraceConfig()
+            for name in ("start", "redirect", "headers_sent", "end"):
+
+                async def look(_session, _context, params, name=name):
+                    shown.setdefault(name, []).append("Authorization" in params.headers)
+
+                getattr(trace, f"on_request_{name}").append(look)
+            return {"trace_configs": [trace]}
+
+        talk(lambda session: status_of(session.get("/redirect?/x")), make)
+        assert {"start": [False], "redirect": [False], "headers_sent": [True, True], "end": [False]} == shown
+
     def test_a_proxy_sees_neither(self, api, proxying, talk, monkeypatch):
         """Of the session, or of a request; those of the environment do not count."""
         port, heads = proxying({f"127.0.0.1:{api.server.port}": api.server.port})
