@@ -162,6 +162,29 @@ def test_metadata_that_was_not_there_is_asked_for_again(authorization_server, gr
     assert [METADATA, METADATA, "/token"] == authorization_server.paths()
 
 
+def test_new_metadata_takes_half_of_the_time_at_most(grant_of, tokenbind_client, clock, monkeypatch):
+    """A server that hangs with it may still give tokens."""
+    grant, identity, given = grant_of(ClientCredentials), tokenbind_client.identity.current(), []
+    grant.fetch(identity)
+
+    def hang(issuer, *, timeout_seconds, **options):
+        given.append(timeout_seconds)
+        raise FetchError("it hangs")
+
+    monkeypatch.setattr(token_endpoint, "discover", hang)
+    clock[0] += 3601
+    assert 300 == grant.fetch(identity).expires_in_seconds
+    assert [True] == [5 < seconds <= 10 for seconds in given]
+
+
+def test_an_issuer_that_hangs_is_given_up(listening, tokenbind_kit, identity):
+    """After timeout_seconds."""
+    url = f"https://127.0.0.1:{listening(lambda connection: connection.recv(65_536) and connection.recv(1))}"
+    grant = ClientCredentials(url, client_id="billing", ca=tokenbind_kit.ca_pem, timeout_seconds=0.3)
+    with pytest.raises(ClientError, match="no token: .*well-known.* did not answer within"):
+        grant.fetch(identity)
+
+
 @pytest.mark.parametrize("status", ["302 Found", "308 Moved", "404 Not Found", "405 Not Allowed", "410 Gone"])
 def test_an_endpoint_that_has_moved_is_looked_for(authorization_server, grant_of, tokenbind_client, status):
     """At the next request; an hour would be long."""
