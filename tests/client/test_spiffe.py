@@ -18,6 +18,8 @@ from threading import enumerate as enumerate_threads
 from cryptography import x509
 import grpc
 import pytest
+from spiffe import X509BundleSet, X509Svid
+from spiffe.workloadapi.x509_context import X509Context
 import trustme
 
 from tokenbind import ClientError, ConfigurationError, IdentityError, InvalidToken, PeerCertificate, Reason
@@ -311,6 +313,15 @@ def test_junk(api, ca, source, what, caplog):
     api.give(svid(ca))
     until(lambda: source.current() is not identity)
     assert 1 == len([record for record in caplog.records if record.name == "tokenbind"])
+
+
+def test_an_svid_without_a_bundle(ca, source):
+    """It changes nothing: no server would be trusted, or any. The package has always put one in, so far."""
+    before, given = source._given, svid(ca)
+    context = X509Context([X509Svid.parse_raw(given.x509_svid, given.x509_svid_key)], X509BundleSet(None))
+    with pytest.raises(ConfigurationError):
+        source._take(context)
+    assert source._given is before
 
 
 def test_junk_at_the_beginning(api, ca):
