@@ -1,6 +1,7 @@
 """`httpx`, as every client is asked: our clients, in threads, under asyncio and trio; and a client of the caller's."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 
 from anyio import create_task_group
@@ -92,14 +93,12 @@ class AsyncioHttpx:
         return answers
 
     def read_slowly(self, url, between):
-        return self._portal.call(self._read_slowly, url, between)
-
-    async def _read_slowly(self, url, between):
-        async with self._client.stream("GET", url) as response:
-            chunks = response.aiter_bytes(16)
-            first = await anext(chunks)
-            between()
-            return first + b"".join([chunk async for chunk in chunks])
+        request = self._client.build_request("GET", url)
+        response = self._portal.call(partial(self._client.send, request, stream=True))
+        chunks = response.aiter_bytes(16)
+        first = self._portal.call(anext, chunks)
+        between()
+        return first + self._portal.call(_read_all, chunks)
 
     def close(self):
         self._portal.call(self._client.aclose)
@@ -116,6 +115,10 @@ class TrioHttpx(AsyncioHttpx):
 async def _pieces(body):
     for piece in body:
         yield piece
+
+
+async def _read_all(chunks):
+    return b"".join([chunk async for chunk in chunks])
 
 
 def _answer(response):
