@@ -35,9 +35,25 @@ from tokenbind import (
     Verifier,
 )
 from tokenbind.binding import Confirmation, VerifiedBinding, parse_thumbprint, verify_binding
-from tokenbind.client import ClientCredentials, FileIdentity, Grant, IdentitySource, MemoryIdentity
+from tokenbind.client import (
+    CallbackIdentity,
+    ClientCredentials,
+    ClientSecretBasic,
+    FileIdentity,
+    Grant,
+    IdentitySource,
+    MemoryIdentity,
+    PKCS12Identity,
+    PrivateKeyJWT,
+    RefreshToken,
+    StaticToken,
+    TokenCache,
+    TokenExchange,
+)
+from tokenbind.client.aiohttp import BoundTokenSession as AiohttpSession
+from tokenbind.client.httpx import AsyncBoundTokenClient, BoundTokenClient
 from tokenbind.client.requests import BoundTokenAdapter, BoundTokenSession
-from tokenbind.monitoring import Accepted, Event, Monitor, Refused
+from tokenbind.monitoring import Accepted, Event, Monitor, Refused, TokenNotFetched
 from tokenbind.peer import PeerSource, TLSConnection, Trust, forwarded
 from tokenbind.resource_server import ResourceServer
 from tokenbind.resource_server.aiohttp import bound_token as bound_token_of_aiohttp, install as install_in_aiohttp
@@ -263,6 +279,10 @@ class AMonitor:
                 assert_type(event.binding_refusal, Reason | None)
             case Refused():
                 assert_type(event.reason, Reason)
+            case TokenNotFetched():
+                assert_type(event.retry_in_seconds, float)
+            case _:
+                pass
 
 
 class ARevocation:
@@ -361,3 +381,27 @@ def calling(pem: str, key_pem: bytes) -> None:
         assert_type(session, BoundTokenSession)
         assert_type(session.get("https://api.example/invoices").status_code, int)
     BoundTokenAdapter(MemoryIdentity(pem, key_pem), grant, origin="https://api.example")
+    key = SigningKey.from_pem(key_pem)
+    grants: list[Grant] = [
+        ClientCredentials("https://as.example", client_id="c", authentication=PrivateKeyJWT(key), resource=["urn:a"]),
+        ClientCredentials("https://as.example", client_id="c", authentication=ClientSecretBasic(lambda: "s")),
+        RefreshToken("https://as.example", client_id="c", refresh_token="r", on_new_refresh_token=print, ca="ca.pem"),
+        TokenExchange("https://as.example", client_id="c", subject_token=lambda: "s", audience="a"),
+        StaticToken("t"),
+    ]
+    identities: list[IdentitySource] = [
+        FileIdentity("client.pem", password=lambda: "s"),
+        PKCS12Identity("client.p12", password="s"),
+        CallbackIdentity(lambda: (pem, key_pem)),
+    ]
+    tokens = TokenCache(grants[0], check_binding="require")
+    with BoundTokenClient(identities[0], tokens, origin="https://api.example", replay_on_401=False) as client:
+        assert_type(client.get("/invoices").status_code, int)
+
+
+async def calling_asynchronously(identity: IdentitySource) -> None:
+    async with AsyncBoundTokenClient(identity, lambda: "token", origin="https://api.example", timeout=5) as client:
+        assert_type((await client.get("/invoices")).status_code, int)
+    async with AiohttpSession(identity, lambda: "token", origin="https://api.example") as session:
+        async with session.get("/invoices") as response:
+            assert_type(response.status, int)

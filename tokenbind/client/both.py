@@ -28,7 +28,7 @@ def as_both(error: ClientError, base: type[Foreign], **options: Any) -> Foreign:
 
 
 @cache
-def _class_of_both(kind: type[ClientError], base: type[Exception]) -> Any:
+def _class_of_both(kind: Any, base: Any) -> Any:
     # It is not found by its name, so what is pickled is the plain error.
     members = {"__module__": kind.__module__, "__reduce__": lambda self: self._plain.__reduce__()}
     return type(kind.__name__, (kind, base), members)
