@@ -8,6 +8,7 @@ import pickle
 import ssl
 from time import time
 
+from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 import trustme
 
@@ -394,3 +395,36 @@ def test_a_pipe_that_nobody_reads_any_more_is_left():
     tls_context._write_and_close(writing, b"junk" * 50_000)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(writing)
+
+
+CHANGES = st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 100), st.binary(max_size=20)), max_size=3)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(CHANGES, CHANGES, st.none() | st.text(max_size=5) | st.binary(max_size=5))
+def test_whatever_was_written_is_an_identity_or_our_error(tokenbind_client, certificate, key, password):
+    """Totality: pieces are taken away from certificate and key, and others put in."""
+    texts = []
+    for text, changes in ((tokenbind_client.pem.encode(), certificate), (tokenbind_client.key_pem, key)):
+        for start, length, new in changes:
+            text = text[:start] + new + text[start + length :]  # noqa: PLW2901
+        texts.append(text)
+    try:
+        identity = MemoryIdentity(*texts, password).current()
+    except IdentityError:
+        pass
+    else:
+        assert tokenbind_client.thumbprint == identity.thumbprint
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.tuples(st.integers(0, 1000), st.integers(0, 5), st.binary(max_size=5)))
+def test_whatever_der_is_in_a_certificate_is_an_identity_or_our_error(tokenbind_client, change):
+    """Totality, within the base64."""
+    start, length, new = change
+    der = tokenbind_client.peer.der
+    pem = ssl.DER_cert_to_PEM_cert(der[:start] + new + der[start + length :])
+    try:
+        MemoryIdentity(pem, tokenbind_client.key_pem)
+    except IdentityError:
+        pass

@@ -3,6 +3,7 @@
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
+from hypothesis import given, settings, strategies as st
 import pytest
 import trustme
 
@@ -115,3 +116,19 @@ def test_a_file_that_is_not_there_is_named(tmp_path, clock):
     """After a second."""
     with pytest.raises(IdentityError, match="client.p12': No such file"):
         PKCS12Identity(tmp_path / "client.p12", "open")
+
+
+@pytest.fixture(scope="module")
+def packed(ca):
+    return pack(Pair(ca), None)
+
+
+@settings(deadline=None)
+@given(st.tuples(st.integers(0, 3000), st.integers(0, 50), st.binary(max_size=20)))
+def test_whatever_was_written_is_an_identity_or_our_error(packed, change):
+    """Totality."""
+    start, length, new = change
+    try:
+        PKCS12Identity(packed[:start] + new + packed[start + length :]).current()
+    except IdentityError:
+        pass

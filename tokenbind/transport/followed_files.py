@@ -23,7 +23,7 @@ _SOON_SECONDS = 0.05  # while something is being written
 # The coarsest clock of a file system (FAT): what is written within it can leave size and times as they are.
 _SETTLED_SECONDS = 2.0
 _FIRST_SECONDS = 1.0  # for files that are being written while we start
-_PAUSE_SECONDS = 0.02
+_PAUSE_SECONDS = 0.005
 _MAX_BYTES = 10_000_000
 _OTHERS = 0o007 if os.name == "posix" else 0  # Windows has no such modes, and invents some
 
