@@ -4,6 +4,8 @@ import asyncio
 import gc
 from io import BytesIO
 import pickle
+import subprocess
+import sys
 import warnings
 
 import aiohttp
@@ -20,6 +22,26 @@ from .serving import Recorder
 
 
 DEADLINE_SECONDS = 20
+
+FORKING = """
+import asyncio, gc, os, sys
+from tokenbind.client import FileIdentity
+from tokenbind.client.aiohttp import BoundTokenSession
+
+async def main(certificate, key, ca, url, token):
+    async with BoundTokenSession(FileIdentity(certificate, key), lambda: token, origin=url, ca=ca) as session:
+        async with session.get("/first") as response:
+            await response.read()
+        child = os.fork()
+        if child == 0:
+            gc.collect()
+            os._exit(0)
+        assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        async with session.post("/parent", data=b"x") as response:
+            assert 200 == response.status
+
+asyncio.run(main(*sys.argv[1:]))
+"""
 
 
 @pytest.fixture
@@ -360,6 +382,7 @@ class TestEnds:
             with pytest.raises(TimeoutError):
                 await session.get("/", timeout=aiohttp.ClientTimeout(0.05))
             uploading.cancel()
+            await until(lambda: api.seen)
             source.client = renewed
             await call_until(renewed, session, api)
             await until(lambda: api.connections == 1)
@@ -409,9 +432,17 @@ class TestEnds:
                 await uploading
             with pytest.raises(RuntimeError, match="closed"):
                 await session.get("/")
-            await until(lambda: api.connections == 0)
+            await until(lambda: api.seen)
 
         talk(dialogue)
+
+    def test_a_fork_does_not_end_the_connections_of_the_parent(self, api, client, tmp_path):
+        """A process that is started meanwhile forgets them, and says nothing on them."""
+        (tmp_path / "ca.pem").write_bytes(api.kit.ca_pem)
+        arguments = [*client.write(tmp_path), tmp_path / "ca.pem", api.url, api.kit.mint(client)]
+        subprocess.run([sys.executable, "-W", "error", "-c", FORKING, *arguments], check=True, timeout=60)
+        assert ["/first", "/parent"] == [seen.path for seen in api.seen]
+        assert 1 == len({seen.connection for seen in api.seen})
 
     def test_a_refusal_without_an_end_is_not_read_to_it(self, api, client, talk):
         """The request is sent once more, over another connection."""

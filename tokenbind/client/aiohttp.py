@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
+import ssl
 from typing import Any, NoReturn, Protocol, Self, TypedDict, TypeVar, Unpack
 
 import aiohttp
@@ -114,7 +115,7 @@ class BoundTokenSession:
         require_proxy(proxy)
         self._connections = _Connections(chooser, connector)
         session.setdefault("base_url", f"{origin.rstrip('/')}/")
-        session["middlewares"] = self._with_ours(session.get("middlewares") or ())
+        session["middlewares"] = (*(session.get("middlewares") or ()), self._connections.send)
         self._session = aiohttp.ClientSession(connector=self._connections, proxy=proxy, trust_env=False, **session)
 
     def request(self, method: str, url: Any, **options: Any) -> Pending[aiohttp.ClientResponse]:
@@ -185,11 +186,8 @@ class BoundTokenSession:
     def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
         # Those of a request take the place of the session's, and must not take that of ours.
         if options.get("middlewares") is not None:
-            options["middlewares"] = self._with_ours(options["middlewares"])
+            options["middlewares"] = (*options["middlewares"], self._connections.send)
         return options
-
-    def _with_ours(self, middlewares: Sequence[aiohttp.ClientMiddlewareType]) -> Sequence[aiohttp.ClientMiddlewareType]:
-        return (*middlewares, self._connections.send)
 
 
 class _Connections(aiohttp.BaseConnector):
@@ -199,7 +197,9 @@ class _Connections(aiohttp.BaseConnector):
         super().__init__()
         self._home = asyncio.get_running_loop()
         self._chooser = chooser
-        self._generations = Generations(lambda context: aiohttp.TCPConnector(ssl=context, **options))
+        self._options = options
+        self._generations = Generations(self._open)
+        self._pools: set[aiohttp.TCPConnector] = set()
         self._chosen: dict[aiohttp.ClientRequest, Credentials] = {}
         self._closing: set[asyncio.Future[None]] = set()
 
@@ -207,7 +207,9 @@ class _Connections(aiohttp.BaseConnector):
         """The middleware: called by aiohttp for each hop."""
         try:
             _refuse_foreign_tls_settings(request)
-            credentials = await self._chooser.choose_async(_as_https(request))
+            url = request.url  # RFC 6455 §3: wss is the same host and port, and the same TLS
+            url = url.with_scheme("https") if url.scheme == "wss" else url
+            credentials = await self._chooser.choose_async(str(url))
         except ClientError as error:
             raise as_both(error, aiohttp.ClientError) from None
         response = await self._send(request, handler, credentials)
@@ -262,8 +264,14 @@ class _Connections(aiohttp.BaseConnector):
         connection.add_callback(give_back)  # when the answer was read, or the websocket is closed
         return connection
 
+    def _open(self, context: ssl.SSLContext) -> aiohttp.TCPConnector:
+        pool = aiohttp.TCPConnector(ssl=context, **self._options)
+        self._pools.add(pool)  # or in a child process, which forgets the generations, it would end the parent's
+        return pool
+
     def _give_back(self, credentials: Credentials, pool: aiohttp.TCPConnector) -> None:
         for superseded in self._generations.give_back(credentials, pool):
+            self._pools.discard(superseded)
             closing = asyncio.ensure_future(superseded.close(), loop=self._home)
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
@@ -276,12 +284,6 @@ class _Connections(aiohttp.BaseConnector):
 
 def _take(options: dict[str, Any], kind: type) -> dict[str, Any]:
     return {name: options.pop(name) for name in kind.__annotations__ if name in options}
-
-
-def _as_https(request: aiohttp.ClientRequest) -> str:
-    # RFC 6455 §3: wss is the same host and port, and the same TLS.
-    url = request.url
-    return str(url.with_scheme("https") if url.scheme == "wss" else url)
 
 
 def _is_replayable(request: aiohttp.ClientRequest) -> bool:
