@@ -1,266 +1,235 @@
-"""The `requests` adapter and session, over real mutual TLS."""
+"""What is `requests`' own: exceptions, hooks, retries, bodies; the rest is asked of every client."""
 
+from io import BytesIO, UnsupportedOperation
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import requests
+from urllib3.util import Retry
 
-from tokenbind import ClientError, ConfigurationError, GrantError, OriginRefused, Reason
-from tokenbind.client import IssuedToken
+from tokenbind import GrantError, OriginRefused
 from tokenbind.client.requests import BoundTokenAdapter, BoundTokenSession
-from tokenbind.resource_server.asgi import BoundTokenMiddleware
 
-
-class Grant:
-    """A grant that mints by itself and counts."""
-
-    def __init__(self, mint, expires_in=300.0):
-        self.mint, self.expires_in, self.asked = mint, expires_in, 0
-
-    def fetch(self, identity):
-        self.asked += 1
-        return IssuedToken(self.mint(), self.expires_in, None)
-
-
-class Api:
-    """A protected API that records what it is sent; ``/redirect`` sends on to `elsewhere`."""
-
-    def __init__(self, kit, serve):
-        self.kit, self.headers, self.elsewhere = kit, [], ""
-        self.server = serve(BoundTokenMiddleware(self, kit.verifier))
-        self.url = self.server.url
-
-    async def __call__(self, scope, receive, send):
-        if scope["type"] != "http":
-            return
-        self.headers.append(dict(scope["headers"]))
-        status, headers = 200, []
-        if scope["path"] == "/redirect":
-            status, headers = 302, [(b"location", self.elsewhere.encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": scope["tokenbind.token"].client_id.encode()})
-
-    def session(self, client, tokens):
-        return BoundTokenSession(client.identity, tokens, origin=self.url, ca=self.kit.ca_pem)
+from .serving import STREAMED, Recorder, wait_until
 
 
 @pytest.fixture
-def api(tokenbind_kit, tokenbind_server):
-    """A protected API over mutual TLS."""
-    return Api(tokenbind_kit, tokenbind_server)
+def session(api, client, grant):
+    """Ours."""
+    with BoundTokenSession(client.identity, grant, origin=api.url, ca=api.kit.ca_pem) as session:
+        yield session
 
 
-def test_the_client_gets_in_with_its_own_token(api, tokenbind_client, tokenbind_token):
-    """Certificate and token are sent together, on a connection that is kept."""
-    with api.session(tokenbind_client, lambda: tokenbind_token) as session:
-        assert ["client", "client"] == [session.get(f"{api.url}/{n}").text for n in range(2)]
+class Scripted(Recorder):
+    """A server that gives these answers, one after the other, and then what every recorder says."""
+
+    def __init__(self, ca, *answers):
+        super().__init__(ca)
+        self._answers = list(answers)
+
+    def converse(self, connection):
+        connection.sendall(self._answers.pop(0) if self._answers else self._answer)
 
 
-def test_a_stolen_token_is_not_even_sent(api, tokenbind_stranger, tokenbind_token):
-    """Our own client sees that it names another certificate; the server is asked by others (see tests/attacks)."""
-    with api.session(tokenbind_stranger, lambda: tokenbind_token) as session:
-        with pytest.raises(ClientError, match="another certificate") as caught:
-            session.get(api.url)
-
-    assert Reason.CERTIFICATE_MISMATCH is caught.value.reason
-    assert [] == api.headers + api.kit.monitor.events
-    assert tokenbind_token not in str(caught.value)
+def session_for(api, grant, client, server, **options):
+    return BoundTokenSession(client.identity, grant, origin=server.url, ca=api.kit.ca_pem, **options)
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"cnf": ...}, Reason.TOKEN_UNBOUND),
-        ({"cnf": {"jkt": "x"}}, Reason.CONFIRMATION_UNSUPPORTED),
-        ({"cnf": {"x5t#S256": "x"}}, Reason.CONFIRMATION_MALFORMED),
-    ],
-)
-def test_a_token_that_cannot_work_is_not_sent(api, tokenbind_client, changes, reason):
-    """An authorization server that ignored our certificate is found out before the API is asked."""
-    token = api.kit.sign(api.kit.claims(tokenbind_client, **changes))
-    grant = Grant(lambda: token)
-    events = len(api.kit.monitor.events)
-    with api.session(tokenbind_client, grant) as session, pytest.raises(ClientError) as caught:
+def test_what_we_raise_is_a_request_exception_too(session, grant, api):
+    """With everything that the server said, and the request; it is pickled as what it is without requests."""
+    grant.failure = GrantError("invalid_client", "who are you", 401)
+    with pytest.raises(GrantError) as caught:
         session.get(api.url)
 
-    assert reason is caught.value.reason
     assert isinstance(caught.value, requests.RequestException)
-    assert events == len(api.kit.monitor.events)
+    assert ("invalid_client", "who are you", 401) == (caught.value.error, caught.value.description, caught.value.status)
+    assert caught.value.request.url == f"{api.url}/"
+    restored = pickle.loads(pickle.dumps(caught.value))
+    assert (GrantError, "invalid_client") == (type(restored), restored.error)
 
 
-@pytest.mark.parametrize("token", ["opaque", "a.b.c", "e30.W10.e30"])
-def test_an_opaque_token_is_sent(api, tokenbind_client, token):
-    """Nothing can be seen of it, so the API decides: 401 here."""
-    with api.session(tokenbind_client, lambda: token) as session:
-        assert session.get(api.url).status_code in (400, 401)
+@pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"no HTTP\r\n\r\n"])
+def test_an_exception_carries_the_request_without_the_token(api, client, grant, answer):
+    """Whoever logs it logs no token: there is no connection, no answer in time, half of one, or something else."""
+    with Scripted(api.kit.ca, answer) as server, session_for(api, grant, client, server) as session:
+        options = {"proxies": {"https": "http://127.0.0.1:1"}} if answer is None else {"timeout": (20, 0.2)}
+        with pytest.raises(requests.RequestException) as caught:
+            session.get(server.url, **options)
+        assert (answer is None) == (not server.heads)
+    assert "authorization" not in getattr(caught.value.request, "headers", {})
+    assert "Bearer" not in repr(vars(caught.value))
 
 
-@pytest.mark.parametrize("change", ["{}\n", "{} ", "{}\u00e4", "{}\r\nX: y", "", None, b"bytes"])
-def test_what_is_no_token_is_refused_and_not_quoted(api, tokenbind_client, tokenbind_token, change):
-    """A token read from a file with its line end would be quoted whole in http.client's error."""
-    token = change.format(tokenbind_token) if isinstance(change, str) else change
-    with api.session(tokenbind_client, lambda: token) as session, pytest.raises(ClientError) as caught:
-        session.get(api.url)
+def test_hooks_see_the_last_answer_and_no_token(session, api):
+    """Once, whether the request was sent twice or not; what they send again is checked again, as the first was."""
+    seen = []
 
-    assert Reason.TOKEN_MALFORMED is caught.value.reason
-    assert tokenbind_token not in repr(caught.value) + repr(caught.value.__context__)
-    assert [] == api.headers
-
-
-def test_an_exception_carries_the_request_without_the_token(api, tokenbind_client, tokenbind_token):
-    """Whoever logs it logs no token."""
-    session = api.session(tokenbind_client, lambda: tokenbind_token)
-    with session, pytest.raises(requests.ConnectionError) as caught:
-        session.get(api.url, proxies={"https": "http://127.0.0.1:1"})
-
-    assert "authorization" not in caught.value.request.headers
-
-
-def test_what_is_sent_again_by_a_hook_is_checked_again(api, tokenbind_client, tokenbind_token):
-    """The response's connection is the adapter with its origin check, as HTTPDigestAuth uses it."""
-    with api.session(tokenbind_client, lambda: tokenbind_token) as session:
-        response = session.get(api.url)
+    def hook(response, **_):
+        seen.append((response.status_code, response.content))
         elsewhere = requests.Request("GET", "https://127.0.0.1:1/").prepare()
         with pytest.raises(OriginRefused):
             response.connection.send(elsewhere)
+        again = response.connection.send(response.request)
+        assert "authorization" not in again.request.headers
+        return again
+
+    prepared = session.prepare_request(requests.Request("GET", f"{api.url}/refuse-once", hooks={"response": hook}))
+    response = session.send(prepared)
+    assert ([(200, b"client")], b"client") == (seen, response.content)
+    assert response.request is prepared
+    assert ([401, 200, 200], []) == ([one.status for one in api.seen], response.history)
 
 
-def test_a_grant_is_asked_once_while_its_token_is_fresh(api, tokenbind_client):
-    """And again once most of the token's life is over."""
-    lasting = Grant(lambda: api.kit.mint(tokenbind_client))
-    fleeting = Grant(lambda: api.kit.mint(tokenbind_client), expires_in=1e-9)
-    for grant, asked in ((lasting, 1), (fleeting, 3)):
-        with api.session(tokenbind_client, grant) as session:
-            assert [200] * 3 == [session.get(api.url).status_code for _ in range(3)]
-        assert asked == grant.asked
+@pytest.mark.parametrize("options", [{"verify": False}, {"cert": "x.pem"}, {"cert": ("x.pem", "x.key")}])
+def test_foreign_tls_settings_are_refused(session, api, options):
+    """They would silently be something else than what was asked for; a path in ``verify=`` may be the environment's."""
+    with pytest.raises(requests.RequestException, match="refused"):
+        session.get(api.url, **options)
+    assert [] == api.seen
+    assert 200 == session.get(api.url, verify="no-such.pem").status_code
 
 
-def test_a_refused_grant_comes_out_as_a_request_exception_too(api, tokenbind_client):
-    """With everything that the server said."""
+@pytest.mark.parametrize("answer", ["200 OK", "401 Unauthorized"])
+def test_an_adapter_mounted_on_its_origin_alone(api, client, grant, answer, tmp_path):
+    """A foreign host is then the business of requests: it gets the request, and nothing of ours, whatever it says."""
+    (tmp_path / "ca.pem").write_bytes(api.kit.ca_pem)
+    answer = f"HTTP/1.1 {answer}\r\nWWW-Authenticate: Bearer error=invalid_token\r\nContent-Length: 0\r\n\r\n"
+    with Recorder(api.kit.ca, answer=answer.encode()) as foreign, requests.Session() as session:
+        session.trust_env, session.verify = False, str(tmp_path / "ca.pem")
+        session.mount(f"{api.url}/", BoundTokenAdapter(client.identity, grant, origin=api.url, ca=api.kit.ca_pem))
+        session.get(f"{api.url}/redirect?{foreign.url}/x")
 
-    def refuse():
-        raise GrantError("invalid_client", "who are you", 401)
-
-    with api.session(tokenbind_client, Grant(refuse)) as session, pytest.raises(GrantError) as caught:
-        session.get(api.url)
-
-    assert isinstance(caught.value, requests.RequestException)
-    assert ("invalid_client", "who are you") == (caught.value.error, caught.value.description)
-    assert caught.value.request.url == api.url + "/"
-
-
-@pytest.mark.parametrize("url", ["https://127.0.0.1:1/", "http://127.0.0.1/", "https://localhost:{port}/"])
-def test_another_origin_gets_nothing(api, tokenbind_client, tokenbind_token, url):
-    """No connection is made, whatever the scheme."""
-    with api.session(tokenbind_client, lambda: tokenbind_token) as session:
-        with pytest.raises(OriginRefused, match="nothing was sent") as caught:
-            session.get(url.format(port=api.server.port))
-
-    assert isinstance(caught.value, requests.RequestException)
-    assert [] == api.headers
+        assert ["GET /x"] == [head.partition(" HTTP")[0] for head in foreign.heads]
+        assert ([], False) == (foreign.certificates, "authorization" in foreign.heads[0].lower())
+        assert 1 == len(grant.asked)
 
 
-def test_a_redirect_to_another_origin_gets_nothing(api, tokenbind_client, tokenbind_token, tokenbind_server):
-    """Neither token nor certificate reach the foreign host; on the same origin the redirect is followed."""
-    foreign = []
-
-    def app(environ, start_response):
-        foreign.append(environ)
-        start_response("200 OK", [])
-        return [b""]
-
-    api.elsewhere = tokenbind_server(app, interface="wsgi").url
-    with api.session(tokenbind_client, lambda: tokenbind_token) as session:
-        with pytest.raises(OriginRefused):
-            session.get(f"{api.url}/redirect")
-        api.elsewhere = "/other"
-        assert 200 == session.get(f"{api.url}/redirect").status_code
-    assert [] == foreign
-
-
-def test_the_caller_never_sees_the_token_on_its_request(api, tokenbind_client, tokenbind_token):
-    """Not on the request of the response, nor in the history."""
-    api.elsewhere = "/other"
-    with api.session(tokenbind_client, lambda: tokenbind_token) as session:
-        response = session.get(f"{api.url}/redirect")
-
-    for one in (response, *response.history):
-        assert "authorization" not in one.request.headers
-    assert tokenbind_token.encode() in api.headers[0][b"authorization"]
-
-
-def test_the_environment_has_no_say(api, tokenbind_client, tokenbind_token, monkeypatch, tmp_path):
-    """netrc, CA bundles and proxies of the environment change nothing, for the session and for a mounted adapter."""
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login a password b\n")
-    monkeypatch.setenv("NETRC", str(netrc))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "no-such.pem"))
-    mounted = requests.Session()
-    mounted.mount(
-        "https://",
-        BoundTokenAdapter(tokenbind_client.identity, lambda: tokenbind_token, origin=api.url, ca=api.kit.ca_pem),
-    )
-    with mounted, api.session(tokenbind_client, lambda: tokenbind_token) as session:
-        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+def test_an_adapter_mounted_on_a_prefix_is_not_fooled(api, client, grant):
+    """``https://127.0.0.1`` is also the beginning of other ports, and of other hosts."""
+    with Recorder(api.kit.ca) as foreign, requests.Session() as session:
+        session.mount("https://127.0.0.1", BoundTokenAdapter(client.identity, grant, origin=api.url, ca=api.kit.ca_pem))
+        for url in (
+            foreign.url,
+            f"https://127.0.0.1.evil.org:{api.server.port}",
+            f"{api.url}@localhost:{foreign.port}",
+        ):
+            with pytest.raises(OriginRefused):
+                session.get(url)
+        assert (0, []) == (foreign.connections, api.seen)
         assert 200 == session.get(api.url).status_code
-        monkeypatch.delenv("HTTPS_PROXY")
-        assert 200 == mounted.get(api.url).status_code
-    assert all(headers[b"authorization"].startswith(b"Bearer ey") for headers in api.headers)
 
 
-@pytest.mark.parametrize("options", [{"verify": False}, {"cert": "x.pem"}])
-def test_foreign_tls_settings_are_refused(api, tokenbind_client, tokenbind_token, options):
-    """They would silently be something else than what was asked for."""
-    with api.session(tokenbind_client, lambda: tokenbind_token) as session:
-        with pytest.raises(requests.RequestException, match="refused"):
-            session.get(api.url, **options)
-    assert [] == api.headers
+@pytest.mark.parametrize("retry_after", ["21600", "Fri, 31 Dec 2100 23:59:59 GMT", "7"])
+def test_nobody_sleeps_for_hours(api, client, grant, monkeypatch, retry_after):
+    """urllib3 waits up to six, and before 2.6 as long as it is told to. A class of the caller's is still asked."""
+    slept = []
+    monkeypatch.setattr("urllib3.util.retry.time", SimpleNamespace(sleep=slept.append, time=lambda: 0))
+
+    class Counting(Retry):
+        incremented = 0
+
+        def increment(self, *args, **options):
+            Counting.incremented += 1
+            return super().increment(*args, **options)
+
+    busy = f"HTTP/1.1 429 x\r\nRetry-After: {retry_after}\r\nContent-Length: 0\r\n\r\n".encode()
+    for retries in (Retry(2), Counting(2)):
+        with Scripted(api.kit.ca, busy, busy) as server:
+            with session_for(api, grant, client, server, max_retries=retries) as session:
+                assert 200 == session.get(server.url).status_code
+            assert 3 == len(server.heads)
+        assert 2 == retries.total
+    assert [min(60, int(retry_after) if retry_after.isdecimal() else 60)] * 4 == slept
+    assert 2 == Counting.incremented
 
 
-def test_a_server_of_another_ca_is_refused(api, tokenbind_client, tokenbind_token):
-    """The system's CAs do not vouch for it, and nothing of ours is shown."""
-    with BoundTokenSession(tokenbind_client.identity, lambda: tokenbind_token, origin=api.url) as session:
-        with pytest.raises(requests.exceptions.SSLError):
-            session.get(api.url)
-    assert [] == api.headers
+class Leaving(Scripted):
+    """Leaves instead of the first answer."""
+
+    def converse(self, connection):
+        if len(self.heads) == 1:
+            connection.close()
+        else:
+            super().converse(connection)
 
 
-def test_a_new_identity_gets_connections_and_tokens_of_its_own(api, tokenbind_client, tokenbind_renewed_client):
-    """A source that changes its mind is followed from the next request on."""
-
-    class Source:
-        def __init__(self):
-            self.client = tokenbind_client
-            self.identities = {c: c.identity.current() for c in (tokenbind_client, tokenbind_renewed_client)}
-
-        def current(self):
-            return self.identities[self.client]
-
-    source = Source()
-    grant = Grant(lambda: api.kit.mint(source.client))
-    with BoundTokenSession(source, grant, origin=api.url, ca=api.kit.ca_pem) as session:
-        for source.client in (tokenbind_client, tokenbind_renewed_client):
-            assert 200 == session.get(api.url).status_code
-    assert [tokenbind_client.thumbprint, tokenbind_renewed_client.thumbprint] == [
-        event.thumbprint for event in api.kit.monitor.accepted
-    ]
+def test_by_default_nothing_is_retried(api, client, grant):
+    """As in requests: a connection that ends before the answer is an error."""
+    for retries in (0, 1):
+        with Leaving(api.kit.ca) as server, session_for(api, grant, client, server, max_retries=retries) as session:
+            if retries:
+                assert 200 == session.get(server.url).status_code
+            else:
+                with pytest.raises(requests.ConnectionError):
+                    session.get(server.url)
 
 
-def test_wrong_construction_is_refused_at_once(tokenbind_client):
-    """Origin and CA are looked at before the first request."""
-    with pytest.raises(ConfigurationError, match="origin="):
-        BoundTokenSession(tokenbind_client.identity, str, origin="http://api.example")
-    with pytest.raises(ConfigurationError, match="lambda: token"):
-        BoundTokenSession(tokenbind_client.identity, "token", origin="https://api.example")
-    with pytest.raises(ConfigurationError, match="FileIdentity"):
-        BoundTokenSession(("client.pem", "client.key"), str, origin="https://api.example")
-    with pytest.raises(ConfigurationError, match="does not exist"):
-        BoundTokenSession(tokenbind_client.identity, str, origin="https://api.example", ca="no-such.pem")
+def test_a_file_is_sent_again_from_where_it_began(session, api, tmp_path):
+    """One in memory, one on the disk, from its beginning or not."""
+    (tmp_path / "body").write_bytes(b"0123456789")
+    for offset in (0, 4):
+        with (tmp_path / "body").open("rb") as file:
+            for body in (BytesIO(b"0123456789"), file):
+                api.begin()
+                body.seek(offset)
+                assert 200 == session.post(f"{api.url}/refuse-once", data=body).status_code
+                assert [b"0123456789"[offset:]] * 2 == [seen.body for seen in api.seen]
+                session.get_adapter("https://")._chooser._tokens._no_rejection_until = 0
 
 
-def test_neither_adapter_nor_session_is_pickled(api, tokenbind_client, tokenbind_token):
-    """They hold a private key."""
-    session = api.session(tokenbind_client, lambda: tokenbind_token)
-    for thing in (session, session.get_adapter("https://x")):
-        with pytest.raises(TypeError, match="private key"):
+@pytest.mark.parametrize("problem", [UnsupportedOperation, ValueError])
+def test_what_cannot_be_rewound_is_not_sent_again(session, api, problem):
+    """As the answer of another server that is passed on, or a file that is closed meanwhile: the 401 stands."""
+
+    class Stream(BytesIO):
+        def seek(self, *_):
+            raise problem
+
+    request = requests.Request("POST", f"{api.url}/refuse-once", data=BytesIO(b"body"))
+    prepared = session.prepare_request(request)
+    prepared.body = Stream(b"body")
+    response = session.send(prepared)
+    assert (401, b"refused") == (response.status_code, response.content)
+    assert [b"body"] == [seen.body for seen in api.seen]
+
+
+def test_text_is_sent_again(session, api):
+    """It was encoded by requests."""
+    assert 200 == session.post(f"{api.url}/refuse-once", data="b\u00f6dy").status_code
+    assert ["b\u00f6dy".encode()] * 2 == [seen.body for seen in api.seen]
+
+
+def test_an_endless_refusal_is_not_read_to_its_end(api, client, grant):
+    """The connection is given up instead; a short one is kept."""
+    refusal = b"HTTP/1.1 401 x\r\nContent-Length: %d\r\n\r\n"
+    for size, connections in ((10**8, 2), (9, 1)):
+        with Scripted(api.kit.ca, refusal % size + bytes(min(size, 100_000))) as server:
+            with session_for(api, type(grant)(api.kit), client, server) as session:
+                assert 200 == session.get(server.url, stream=True, timeout=5).status_code
+            assert (2, connections) == (len(server.heads), server.connections)
+
+
+def test_closing_twice_and_calling_after_that(session, api):
+    """As with requests: a closed session opens new connections when it is used."""
+    streamed = session.get(f"{api.url}/stream", stream=True)
+    session.close()
+    session.close()
+    assert b"".join(STREAMED) == streamed.content
+    assert 200 == session.get(api.url).status_code
+    session.close()
+    wait_until(lambda: api.connections == 0)
+
+
+def test_an_upload_without_a_length(session, api):
+    """Piece by piece."""
+    assert 200 == session.post(api.url, data=iter([b"bo", b"dy"])).status_code
+    assert [b"body"] == [seen.body for seen in api.seen]
+
+
+def test_neither_adapter_nor_session_is_pickled(session):
+    """They hold a private key; the parts that hold it neither."""
+    adapter = session.get_adapter("https://x")
+    for thing in (session, adapter, adapter._chooser, adapter._chooser._tokens):
+        with pytest.raises(TypeError, match="not pickled"):
             pickle.dumps(thing)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from functools import cache
 import ssl
 from typing import Any, NoReturn, Unpack
 
@@ -22,6 +21,7 @@ from ..errors import ClientError, Reason
 from ..transport import IdentitySource
 from ..transport.tls_context import Trust, client_context
 from ..transport.trust_anchors import TrustSource
+from .both import as_both
 from .credentials import CredentialChooser, Credentials, Options
 from .generations import Generations
 from .token_cache import Tokens
@@ -94,7 +94,7 @@ class BoundTokenAdapter(BaseAdapter):
             _refuse_foreign_tls_settings(verify, cert)
             credentials = self._chooser.choose(request.url or "")
         except ClientError as error:
-            raise _as_request_exception(error, request) from None
+            raise as_both(error, requests.RequestException, request=request) from None
         response = self._send(request, credentials, options)
         if response.status_code == 401:
             challenge = response.headers.get("www-authenticate")
@@ -142,6 +142,7 @@ class _Generation(HTTPAdapter):
     def __init__(self, context: ssl.SSLContext, proxy_context: ssl.SSLContext | None, retries: Retry) -> None:
         self._context = context
         self._proxy_context = proxy_context
+        self._pools: set[Any] = set()
         super().__init__(max_retries=retries)
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
@@ -151,6 +152,18 @@ class _Generation(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing: the base class would point the pool at certifi's CAs."""
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        """Remember the pool."""
+        pool = super().get_connection_with_tls_context(*args, **options)
+        self._pools.add(pool)
+        return pool
+
+    def close(self) -> None:
+        """`requests` forgets its pools, and urllib3 closes what is forgotten: not while the caller keeps an answer."""
+        super().close()
+        for pool in list(self._pools):
+            pool.close()
 
     def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
         """TLS to an https proxy is its own: without our certificate, and with its own CA."""
@@ -219,25 +232,3 @@ def _refuse_foreign_tls_settings(verify: bool | str, cert: Any) -> None:
         raise ClientError(
             Reason.IDENTITY_UNUSABLE, "verify=False and cert= are refused: give identity and ca= to tokenbind"
         )
-
-
-def _as_request_exception(error: ClientError, request: requests.PreparedRequest) -> requests.RequestException:
-    """The same error, of a class that is both; attributes such as those of a `GrantError` are kept."""
-    kind: Any = type(error)
-    return _restore(kind, error.args, {**error.__dict__, "request": request})
-
-
-def _restore(kind: Any, arguments: tuple[Any, ...], attributes: Mapping[str, Any]) -> requests.RequestException:
-    both = _both(kind)
-    error: requests.RequestException = both.__new__(both)
-    requests.RequestException.__init__(error, *arguments)
-    error.__dict__.update(attributes)
-    return error
-
-
-@cache
-def _both(kind: Any) -> Any:
-    def reduce(self: Any) -> tuple[Any, ...]:
-        return _restore, (kind, self.args, self.__dict__)
-
-    return type(kind.__name__, (kind, requests.RequestException), {"__module__": __name__, "__reduce__": reduce})
