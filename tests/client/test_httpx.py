@@ -3,9 +3,6 @@
 from base64 import b64encode
 from contextlib import aclosing
 import pickle
-import re
-from select import select
-from socket import create_connection
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -22,28 +19,12 @@ from tokenbind.client.httpx import (
 )
 
 from .calling_httpx import CALLERS
-from .serving import STREAMED, Recorder, wait_until
+from .serving import STREAMED, Proxy, Recorder, wait_until
 
 
 ONE_CONNECTION = httpx.Limits(max_connections=1)
 IMPATIENT = httpx.Timeout(20, pool=0.05)
 ASYNC = pytest.mark.parametrize("backend", ["asyncio", "trio"])
-
-
-class Proxy(Recorder):
-    """A forward proxy, over TLS if it has a CA, that records what it is sent in the clear."""
-
-    def converse(self, connection):
-        place = re.match(r"CONNECT (\S+):(\d+) ", self.heads[-1])
-        with create_connection(place.groups()) as upstream:
-            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            while True:
-                waiting = getattr(connection, "pending", int)()  # decrypted already, so that select does not see it
-                for source in [connection] if waiting else select([connection, upstream], [], [], 20)[0]:
-                    data = source.recv(65_536)
-                    if not data:
-                        return
-                    (upstream if source is connection else connection).sendall(data)
 
 
 @pytest.fixture(params=CALLERS, ids=lambda kind: kind.name)
