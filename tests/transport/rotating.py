@@ -120,13 +120,13 @@ LAYOUTS = [Kubernetes, Replaced, InPlace, Bundle]
 
 
 @contextmanager
-def writing(write, count):
-    """Call *write* so many times in a thread, 5 ms apart; gives a function that says whether it goes on."""
+def writing(write, count, pause_seconds=0.005):
+    """Call *write* so many times in a thread, with pauses; gives a function that says whether it goes on."""
 
     def work():
         for number in range(count):
             write(number)
-            threading.Event().wait(0.005)
+            threading.Event().wait(pause_seconds)
 
     thread = threading.Thread(target=work)
     thread.start()

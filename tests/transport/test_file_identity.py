@@ -79,7 +79,7 @@ def test_a_start_while_they_are_written_succeeds(layout, pairs, tmp_path):
     """However torn they are at that moment."""
     files = layout(tmp_path, pairs[0])
 
-    with writing(lambda number: files.write(pairs[number % len(pairs)]), REWRITES) as goes_on:
+    with writing(lambda number: files.write(pairs[number % len(pairs)]), 30, 0.02) as goes_on:
         started = 0
         while goes_on():
             assert FileIdentity(*files.files).current().certificate.der in {pair.der for pair in pairs}

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 import socket
 import threading
+import traceback
 
 import pytest
 
@@ -249,7 +250,13 @@ def test_less_than_before_is_believed_when_it_lasts(followed, file, clock, caplo
     file.write_text("3-----END -----END ")
     clock.now += 0.06
     assert 3 == followed.current().number
+    file.with_name("copy").write_text(file.read_text())
+    file.with_name("copy").replace(file)  # the same again, in another file
+    clock.now += 1
+    assert 3 == followed.current().number
     file.write_text("4-----END ")
+    clock.now += 1
+    assert 3 == followed.current().number
     for _ in range(30):
         clock.now += 0.1
         followed.current()
@@ -319,9 +326,10 @@ def test_a_start_without_a_good_file_is_an_error(file, clock):
     """After a second; the same content is tried once."""
     made = []
     file.write_text("junk")
-    with pytest.raises(IdentityError, match="this is no number"):
+    with pytest.raises(IdentityError, match="this is no number") as caught:
         FollowedFiles("a number", (file,), lambda *given: made.append(1) or make_number(*given), error=IdentityError)
     assert [1] == made
+    assert len(traceback.extract_tb(caught.value.__traceback__)) < 10
     assert 1000.9 < clock.now < 1001.1
     file.unlink()
     with pytest.raises(IdentityError, match=f"cannot read '{file}': No such file or directory"):
@@ -387,6 +395,16 @@ def test_a_relative_name_stays_that_of_the_folder_where_it_was_given(tmp_path, m
     name = file_name("file", IdentityError, "")
     monkeypatch.chdir("/")
     assert tmp_path / "file" == name
+
+
+def test_a_relative_name_in_a_folder_that_is_gone_is_our_error(tmp_path, monkeypatch):
+    """There is no saying where it leads."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(IdentityError, match="no file name"):
+        file_name("file", IdentityError, "")
 
 
 def test_threads_see_a_value_at_any_time(file):

@@ -23,7 +23,7 @@ _SOON_SECONDS = 0.05  # while something is being written
 # The coarsest clock of a file system (FAT): what is written within it can leave size and times as they are.
 _SETTLED_SECONDS = 2.0
 _FIRST_SECONDS = 1.0  # for files that are being written while we start
-_PAUSE_SECONDS = 0.005
+_PAUSE_SECONDS = 0.001  # more by half of it each time: never in step with who writes
 _MAX_BYTES = 10_000_000
 _OTHERS = 0o007 if os.name == "posix" else 0  # Windows has no such modes, and invents some
 
@@ -101,7 +101,7 @@ class FollowedFiles(Generic[T]):
         return self._seen.value
 
     def _first(self) -> _Seen[T]:
-        deadline = monotonic() + _FIRST_SECONDS
+        deadline, pause = monotonic() + _FIRST_SECONDS, _PAUSE_SECONDS
         refused: dict[tuple[bytes, ...], TokenBindError] = {}
         while True:
             try:
@@ -109,7 +109,7 @@ class FollowedFiles(Generic[T]):
                 contents = self._read(stamps)
                 digests = _digests(contents)
                 if digests in refused:  # the same is not tried twice: a password would be asked for again
-                    raise refused[digests]
+                    raise refused[digests].with_traceback(None)
                 try:
                     value = self._make(contents, None)
                 except TokenBindError as error:
@@ -119,7 +119,8 @@ class FollowedFiles(Generic[T]):
             except TokenBindError:
                 if not self._files or monotonic() > deadline:
                     raise
-            sleep(_PAUSE_SECONDS)
+            sleep(pause)
+            pause += _PAUSE_SECONDS / 2
 
     def _look(self) -> None:
         now, last, stamps = monotonic(), self._seen, self._stamps()
@@ -139,7 +140,7 @@ class FollowedFiles(Generic[T]):
             contents = self._read(seen.stamps)
             digests, blocks = _digests(contents), _blocks(contents, seen.stamps)
             if digests == seen.made_of:
-                return seen._replace(refused=None, problem=None)
+                return seen._replace(blocks=blocks, refused=None, problem=None)
             # Once settled it is tried again all the same: a certificate becomes valid by itself.
             if digests == seen.refused and not seen.settled:
                 return seen
@@ -201,17 +202,19 @@ def file_name(value: object, error: Callable[[str], TokenBindError], text_goes: 
     Raises:
         TokenBindError: made by *error*, if it cannot be one; PEM text is not shown, and *text_goes* says where to.
     """
+    name = path = None
     try:
         name = os.fspath(value)  # type: ignore[call-overload]  # a TypeError, for what is none
         os.fsencode(name)
-    except (TypeError, ValueError):
-        name = None
+        # Not resolved: links, such as those of Kubernetes, will lead elsewhere tomorrow. Absolute: so may the process.
+        path = Path(name).absolute()
+    except (OSError, TypeError, ValueError):
+        pass
     if is_pem(name):
         raise error(f"this is PEM text, where the name of a file is needed; {text_goes}")
-    if not isinstance(name, str) or not name or "\0" in name:
+    if path is None or not name or "\0" in name:
         raise error("the name of a file is needed, as str or path; this is no file name")
-    # Not resolved: links, such as those of Kubernetes, will lead elsewhere tomorrow. Absolute: so may the process.
-    return Path(name).absolute()
+    return path
 
 
 def _stamp(file: Path) -> Stamp:

@@ -71,7 +71,8 @@ class FileIdentity:
     Args:
         certificates: The file of the certificate, with its chain if it has one, leaf first.
         key: The file of its private key; default: the same file.
-        password: The key's password, or a function that returns it, called whenever the files have changed.
+        password: The key's password, or a function that returns it: called whenever the files have changed, and about
+            once a second while they cannot be used.
 
     Raises:
         IdentityError: if, for a second, a file cannot be read, or they do not belong together.

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ..errors import IdentityError
+from .as_pem import certificates_as_pem, key_as_pem
 from .followed_files import file_name
 from .identity import Identity, Password, password_bytes
 from .identity_sources import follow
@@ -25,8 +26,7 @@ class PKCS12Identity:
 
     Args:
         file: The name of the file, or its content as bytes.
-        password: Its password, or a function that returns it, called whenever the file has changed. A file can have
-            none, or the empty one, ``""``.
+        password: Its password, or a function that returns it: see `FileIdentity`.
 
     Raises:
         IdentityError: if, for a second, the file cannot be read, or has no key with its certificate.
@@ -46,19 +46,19 @@ class PKCS12Identity:
 
 
 def _read(data: bytes, password: Password) -> Identity:
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
+    from cryptography.hazmat.primitives.serialization import pkcs12
 
     secret = password_bytes(password)
     if b"-----BEGIN" in data:
         raise IdentityError("this is PEM, not PKCS#12; use FileIdentity, or MemoryIdentity")
     try:
         key, leaf, others = pkcs12.load_key_and_certificates(data, secret)
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) if key else None
+        pem = key_as_pem(key) if key else None
     except Exception:  # noqa: BLE001 - documented as ValueError, but what is hostile or old-fashioned has raised others
         raise IdentityError("the PKCS#12 data cannot be read; is the password right?") from None
     if pem is None or leaf is None:
         raise IdentityError("the PKCS#12 data holds no private key with its certificate")
-    return Identity(b"".join(one.public_bytes(Encoding.PEM) for one in _chain(leaf, others)), pem)
+    return Identity(b"".join(certificates_as_pem(_chain(leaf, others))), pem)
 
 
 def _chain(leaf: Certificate, others: list[Certificate]) -> list[Certificate]:
