@@ -20,7 +20,8 @@ def as_both(error: ClientError, base: type[Foreign], **options: Any) -> Foreign:
         base: The library's class.
         options: What its constructor takes besides the message.
     """
-    both = _class_of_both(type(error), base)
+    kinds: tuple[Any, Any] = type(error), base
+    both = _class_of_both(*kinds)
     raised: Foreign = both.__new__(both)
     base.__init__(raised, *error.args, **options)
     raised.__dict__.update(error.__dict__, _plain=error)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 import logging
 import os
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from ..errors import ConfigurationError, IdentityError
 from ..tokens.closing import Closing
 from ..tokens.forking import Forking
 from ..transport import Anchors, Identity, TrustSource
+from ..transport.as_pem import certificates_as_pem, key_as_pem
 from ..transport.identity import successor
 from ..transport.tls_context import client_context
 
@@ -205,10 +205,10 @@ class SpiffeIdentity(Closing, Forking):
     def _take(self, context: X509Context) -> None:
         """All of it or nothing: an SVID with the bundle that came with it."""
         svid, last = self._choose(context.x509_svids), self._given
-        identity = Identity("".join(_certificates_pem(svid.cert_chain)), _key_pem(svid.private_key))
+        identity = Identity(b"".join(certificates_as_pem(svid.cert_chain)), key_as_pem(svid.private_key))
         identity = successor(identity, last.identity if last else None)
         bundle = context.x509_bundle_set.get_bundle_for_trust_domain(svid.spiffe_id.trust_domain)
-        trusted = "".join(sorted(_certificates_pem(bundle.x509_authorities if bundle else ()))).encode()
+        trusted = b"".join(sorted(certificates_as_pem(bundle.x509_authorities if bundle else ())))
         anchors = last.anchors if last else Anchors(0, None)
         if anchors.pem != trusted:
             client_context(trusted)
@@ -265,21 +265,3 @@ def _address(socket: str | os.PathLike[str] | None) -> str:
     if ":" in given.partition("/")[0]:
         raise ConfigurationError(f"the SPIFFE Workload API must be a Unix socket, unix:///path, and not {given!r}")
     return f"unix:{Path(given).absolute()}"
-
-
-def _certificates_pem(certificates: Iterable[Any]) -> list[str]:
-    encoding = _serialization().Encoding.PEM
-    return [certificate.public_bytes(encoding).decode() for certificate in certificates]
-
-
-def _key_pem(key: Any) -> bytes:
-    names = _serialization()
-    pem: bytes = key.private_bytes(names.Encoding.PEM, names.PrivateFormat.PKCS8, names.NoEncryption())
-    return pem
-
-
-def _serialization() -> Any:
-    # The objects are those of `cryptography`, which is the transport's to import, and not a client's.
-    from spiffe.svid.x509_svid import serialization  # type: ignore[attr-defined] # pyright: ignore[reportPrivateImportUsage]
-
-    return serialization
