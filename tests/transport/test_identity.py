@@ -2,12 +2,16 @@
 
 from concurrent.futures import ThreadPoolExecutor
 import copy
+from datetime import datetime, timedelta, timezone
 import os
 from pathlib import Path
 import pickle
 import ssl
 from time import time
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 import trustme
@@ -322,6 +326,21 @@ def test_a_certificate_that_is_cut_off_is_refused(tokenbind_client):
     """A chain of which the end is missing could be sent, and would be refused by every server."""
     with pytest.raises(IdentityError, match="cut off"):
         MemoryIdentity(tokenbind_client.pem + tokenbind_client.pem[:60], tokenbind_client.key_pem)
+
+
+def test_a_weak_certificate_is_called_so():
+    """It is not the password."""
+    key = rsa.generate_private_key(65537, 1024)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "weak")])
+    now = datetime.now(timezone.utc)
+    certificate = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    with pytest.raises(IdentityError, match="refuses the certificate: EE_KEY_TOO_SMALL"):
+        MemoryIdentity(
+            certificate.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM),
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            ),
+        )
 
 
 def test_dates_that_are_none_are_our_error(tokenbind_client, monkeypatch):

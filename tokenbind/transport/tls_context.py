@@ -126,6 +126,8 @@ def load_identity(context: ssl.SSLContext, certificates: bytes, key: bytes, pass
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise IdentityError("the private key does not belong to the certificate") from None
+        if error.reason is not None and error.reason.endswith(("_TOO_SMALL", "_TOO_WEAK")):
+            raise IdentityError(f"OpenSSL refuses the certificate: {error.reason}; get a stronger one") from None
         raise IdentityError("the certificate or the private key cannot be read; is the password right?") from None
     except OSError:  # through a pipe, OpenSSL's own reason is hidden behind ESPIPE
         raise IdentityError("the private key cannot be read, or does not belong to the certificate") from None
