@@ -6,7 +6,7 @@ import trustme
 
 from tokenbind import OriginRefused
 
-from .serving import Proxy, Recorder, not_trusting_the_server
+from .serving import Proxy, Recorder, not_trusting_the_server, wait_until
 
 
 REFUSAL = b"HTTP/1.1 401 x\r\nWWW-Authenticate: Bearer error=invalid_token\r\nContent-Length: 0\r\n\r\n"
@@ -48,7 +48,7 @@ def test_a_redirect_that_would_send_the_body_again(api, open_client, client, tmp
         assert 0 == foreign.connections
         with a_session_without_us(api, client, tmp_path) as session:
             session.post(url, data=b"client_assertion=secret")
-        assert b"secret" in foreign.bytes
+        wait_until(lambda: b"secret" in foreign.bytes)
 
 
 def test_a_redirect_to_another_scheme(api, caller_kind, open_client):

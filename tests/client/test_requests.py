@@ -145,13 +145,13 @@ def test_nobody_sleeps_for_hours(api, client, grant, monkeypatch, retry_after):
 
 
 class Leaving(Scripted):
-    """Leaves instead of the first answer."""
+    """Leaves after the first answer, or instead of it."""
 
     def converse(self, connection):
+        if len(self.heads) > 1 or self._answers:
+            super().converse(connection)
         if len(self.heads) == 1:
             connection.close()
-        else:
-            super().converse(connection)
 
 
 def test_by_default_nothing_is_retried(api, client, grant):
@@ -233,3 +233,20 @@ def test_neither_adapter_nor_session_is_pickled(session):
     for thing in (session, adapter, adapter._chooser, adapter._chooser._tokens):
         with pytest.raises(TypeError, match="not pickled"):
             pickle.dumps(thing)
+
+
+def test_a_refusal_that_breaks_off_is_no_more_than_a_refusal(api, client, grant):
+    """Its body does not matter; the request is sent once more, over a new connection."""
+    with Leaving(api.kit.ca, b"HTTP/1.1 401 x\r\nContent-Length: 9\r\n\r\nhalf") as server:
+        with session_for(api, grant, client, server) as session:
+            assert 200 == session.get(server.url).status_code
+    assert (2, 2) == (len(server.heads), server.connections)
+
+
+def test_connections_are_kept_for_as_many_threads_as_one_says(api, client, grant):
+    """Of each certificate; ten, if nothing is said, as in requests."""
+    with BoundTokenSession(client.identity, grant, origin=api.url, ca=api.kit.ca_pem, pool_maxsize=2) as session:
+        streams = [session.get(f"{api.url}/stream", stream=True) for _ in range(3)]
+        for stream in streams:
+            assert b"".join(STREAMED) == stream.content
+        wait_until(lambda: api.connections == 2)

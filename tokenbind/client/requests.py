@@ -7,14 +7,16 @@ request: what `requests` builds redirects from never carries it, and netrc has n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import copy
 import ssl
 from typing import Any, NoReturn, Unpack
 
 import requests
-from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.adapters import DEFAULT_POOLSIZE, BaseAdapter, HTTPAdapter
 from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
+from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from ..errors import ClientError, Reason
@@ -27,10 +29,20 @@ from .generations import Generations
 from .token_cache import Tokens
 
 
-__all__ = ["BoundTokenAdapter", "BoundTokenSession"]
+__all__ = ["AdapterOptions", "BoundTokenAdapter", "BoundTokenSession"]
 
 _MAX_RETRY_AFTER_SECONDS = 60
 _MAX_REFUSAL_BYTES = 65_536
+
+
+class AdapterOptions(Options, total=False):
+    """What adapter and session take besides; see `BoundTokenAdapter`."""
+
+    ca: Trust | TrustSource
+    proxy_ca: Trust
+    max_retries: Retry | int
+    pool_maxsize: int
+    pool_block: bool
 
 
 class BoundTokenAdapter(BaseAdapter):
@@ -50,6 +62,8 @@ class BoundTokenAdapter(BaseAdapter):
             and the environment have no say; ``verify=False`` and ``cert=`` are refused.
         proxy_ca: The same for an https proxy in between.
         max_retries: As for `requests.adapters.HTTPAdapter`. No more than a minute is waited because of a Retry-After.
+        pool_maxsize, pool_block: As for `requests.adapters.HTTPAdapter`, for the connections of one certificate. With
+            more threads than connections that are kept, each new one is another handshake.
         options: See `Options`.
 
     Raises:
@@ -66,14 +80,16 @@ class BoundTokenAdapter(BaseAdapter):
         ca: Trust | TrustSource = None,
         proxy_ca: Trust = None,
         max_retries: Retry | int = 0,
+        pool_maxsize: int = DEFAULT_POOLSIZE,
+        pool_block: bool = False,
         **options: Unpack[Options],
     ) -> None:
         super().__init__()
         self._chooser = CredentialChooser(identity, tokens, origin=origin, ca=ca, **options)
         # None is a context of urllib3's own, with the system's CAs.
         proxy_context = None if proxy_ca is None else client_context(proxy_ca).freeze()
-        retries = _capped(max_retries)
-        self._generations = Generations(lambda context: _Generation(context, proxy_context, retries))
+        sizes = {"max_retries": _capped(max_retries), "pool_maxsize": pool_maxsize, "pool_block": pool_block}
+        self._generations = Generations(lambda context: _Generation(context, proxy_context, sizes))
 
     def send(
         self,
@@ -100,7 +116,8 @@ class BoundTokenAdapter(BaseAdapter):
             challenge = response.headers.get("www-authenticate")
             another = self._chooser.another(credentials, challenge, replayable=_is_rewound(request))
             if another is not None:
-                response.raw.read(_MAX_REFUSAL_BYTES)  # to its end, if it has one: its connection is used again then
+                with suppress(HTTPError):
+                    response.raw.read(_MAX_REFUSAL_BYTES)  # to its end, so that its connection is used again
                 response.close()
                 response = self._send(request, another, options)
         return response
@@ -139,11 +156,13 @@ class BoundTokenAdapter(BaseAdapter):
 class _Generation(HTTPAdapter):
     """The connections of one generation."""
 
-    def __init__(self, context: ssl.SSLContext, proxy_context: ssl.SSLContext | None, retries: Retry) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, proxy_context: ssl.SSLContext | None, options: Mapping[str, Any]
+    ) -> None:
         self._context = context
         self._proxy_context = proxy_context
         self._pools: set[Any] = set()
-        super().__init__(max_retries=retries)
+        super().__init__(**options)
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         """Not ``init_poolmanager(ssl_context=)``: there, `requests` adds certifi, or $REQUESTS_CA_BUNDLE, to our CA."""
@@ -179,22 +198,12 @@ class BoundTokenSession(requests.Session):
     """
 
     def __init__(
-        self,
-        identity: IdentitySource,
-        tokens: Tokens,
-        *,
-        origin: str,
-        ca: Trust | TrustSource = None,
-        proxy_ca: Trust = None,
-        max_retries: Retry | int = 0,
-        **options: Unpack[Options],
+        self, identity: IdentitySource, tokens: Tokens, *, origin: str, **options: Unpack[AdapterOptions]
     ) -> None:
         super().__init__()
         self.trust_env = False
         self.adapters.clear()
-        adapter = BoundTokenAdapter(
-            identity, tokens, origin=origin, ca=ca, proxy_ca=proxy_ca, max_retries=max_retries, **options
-        )
+        adapter = BoundTokenAdapter(identity, tokens, origin=origin, **options)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 

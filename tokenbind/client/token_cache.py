@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from copy import copy
 from random import uniform
 from threading import Lock, Thread
-from typing import NamedTuple, NoReturn, get_args
+from typing import NamedTuple, NoReturn, TypeVar, get_args
 
 from ..errors import ClientError, ConfigurationError, Reason
 from ..monitoring import Monitor, TokenFetched, TokenNotFetched
@@ -30,7 +30,11 @@ _FRESH_PART = 0.8, 0.9  # of a token's life, after which it is renewed: not by a
 _SPARE_PART, _MAX_SPARE_SECONDS = 0.1, 30  # of it, in which it is not sent any more: it must arrive before its end
 _MAX_PAUSE_SECONDS = 60  # after failures, and for any Retry-After
 _REJECTION_PAUSE_SECONDS = 30  # between fetches because an API answers 401
-_MAX_HELD = 64
+_MAX_KEPT = 64  # certificates
+_ANYBODY = ""
+
+
+Kept = TypeVar("Kept")
 
 
 class _Held(NamedTuple):
@@ -45,7 +49,6 @@ class _Held(NamedTuple):
 class _Failure(NamedTuple):
     error: ClientError
     until: float
-    thumbprint: str
     number: int  # how many there were in a row
 
 
@@ -83,7 +86,7 @@ class TokenCache(Forking):
         self._check: CheckBinding = check_binding
         self._monitor = monitor
         self._held: dict[str, _Held] = {}
-        self._failure: _Failure | None = None
+        self._failures: dict[str, _Failure] = {}  # by thumbprint; of a server that is away, under _ANYBODY
         self._no_rejection_until = 0.0
         self._passed: tuple[Identity, str] | None = None
         super().__init__()
@@ -165,11 +168,9 @@ class TokenCache(Forking):
             identity.require_valid()
         except ClientError as error:
             return error
-        failure, now = self._failure, elapsed()
-        if failure is not None and now < failure.until:
-            # Another certificate may be welcome where one was refused, but an absent server is absent for all.
-            unreachable = failure.error.reason is Reason.AUTHORIZATION_SERVER_UNREACHABLE
-            if unreachable or failure.thumbprint == identity.thumbprint:
+        now = elapsed()
+        for failure in (self._failures.get(identity.thumbprint), self._failures.get(_ANYBODY)):
+            if failure is not None and now < failure.until:
                 return failure.error
         if rejected is not None and now < self._no_rejection_until:
             return ClientError(Reason.TOKEN_REVOKED, "the API refuses every token")
@@ -190,11 +191,9 @@ class TokenCache(Forking):
             self._failed(grant, identity, error)
         else:
             with self._lock:
-                self._failure = None
-                self._held.pop(identity.thumbprint, None)
-                self._held[identity.thumbprint] = held
-                if len(self._held) > _MAX_HELD:
-                    del self._held[next(iter(self._held))]
+                self._failures.pop(identity.thumbprint, None)
+                self._failures.pop(_ANYBODY, None)
+                _keep(self._held, identity.thumbprint, held)
             took = elapsed() - asked_at
             tell(self._monitor, TokenFetched(_issuer_of(grant), identity.thumbprint, lifetime, took))
         finally:
@@ -224,17 +223,28 @@ class TokenCache(Forking):
             if isinstance(error, ConfigurationError):
                 problem = f"no token: {error}"
             error = ClientError(Reason.AUTHORIZATION_SERVER_UNREACHABLE, problem)
-        number = 1 if self._failure is None else self._failure.number + 1
+        # Another certificate may be welcome where one was refused, but an absent server is absent for all.
+        unreachable = error.reason is Reason.AUTHORIZATION_SERVER_UNREACHABLE
+        whose = _ANYBODY if unreachable else identity.thumbprint
+        last = self._failures.get(whose)
+        number = 1 if last is None else last.number + 1
         pause = min(_MAX_PAUSE_SECONDS, 2.0 ** min(number - 1, 10)) * uniform(0.75, 1.25)  # noqa: S311 - no secret
         pause = max(pause, min(error.retry_after_seconds or 0, _MAX_PAUSE_SECONDS))
-        error.__traceback__ = None  # it would keep alive what it passed through
         with self._lock:
-            self._failure = _Failure(error, elapsed() + pause, identity.thumbprint, number)
+            # A copy: tracebacks, and what it came from, would keep alive what it passed through.
+            _keep(self._failures, whose, _Failure(copy(error), elapsed() + pause, number))
         event = TokenNotFetched(_issuer_of(grant), identity.thumbprint, error.reason, str(error), pause)
         tell(self._monitor, event)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a TokenCache holds tokens and is not pickled")
+
+
+def _keep(kept: dict[str, Kept], name: str, one: Kept) -> None:
+    kept.pop(name, None)
+    kept[name] = one
+    if len(kept) > _MAX_KEPT:
+        del kept[next(iter(kept))]
 
 
 def _issuer_of(grant: Grant) -> str | None:
