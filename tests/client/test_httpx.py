@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from tokenbind import ConfigurationError, GrantError, OriginRefused, Reason
+from tokenbind.client import TokenCache
 from tokenbind.client.httpx import (
     AsyncBoundTokenClient,
     AsyncBoundTokenTransport,
@@ -37,14 +38,24 @@ def caller_kind(request):
 def open_sync(api, source, grant):
     """Makes a `BoundTokenClient` for the API."""
     defaults = {"origin": api.url, "ca": api.kit.ca_pem, "timeout": 20}
-    return lambda **options: BoundTokenClient(source, grant, **(defaults | options))
+    return lambda tokens=grant, **options: BoundTokenClient(source, tokens, **(defaults | options))
 
 
 @pytest.fixture
 def open_async(api, source, grant):
     """Makes an `AsyncBoundTokenClient` for the API."""
     defaults = {"origin": api.url, "ca": api.kit.ca_pem, "timeout": 20}
-    return lambda **options: AsyncBoundTokenClient(source, grant, **(defaults | options))
+    return lambda tokens=grant, **options: AsyncBoundTokenClient(source, tokens, **(defaults | options))
+
+
+@pytest.fixture
+def tokens(api, grant, renewed):
+    """With one for the next certificate already, so that a rotation is seen in the next request."""
+    tokens = TokenCache(grant)
+    with BoundTokenClient(renewed.identity, tokens, origin=api.url, ca=api.kit.ca_pem) as client:
+        assert 200 == client.get("/").status_code
+    wait_until(lambda: api.connections == 0)
+    return tokens
 
 
 @pytest.fixture
@@ -88,29 +99,25 @@ class TestCancellation:
         assert ([200], 1, 1) == (statuses, len(grant.asked), len(api.seen))
 
     @ASYNC
-    def test_of_one_that_waits_for_an_answer(self, api, source, renewed, open_async, backend):
-        """What it had of a superseded generation is closed."""
+    def test_of_one_that_waits_for_an_answer(self, api, source, renewed, tokens, open_async, backend):
+        """Its generation was superseded meanwhile: what is idle of that is closed with it."""
 
         async def main():
-            async with open_async() as client:
-                assert 200 == (await client.get("/")).status_code
-                async with client.stream("GET", "/stream"):
-                    await fail_in_time(client)
-                await client.get("/")
+            async with open_async(tokens) as client:
+                with anyio.CancelScope() as scope:
+
+                    async def body():
+                        yield b"x"
+                        assert 200 == (await client.get("/")).status_code
+                        source.client = renewed
+                        assert 200 == (await client.get("/")).status_code
+                        await until(lambda: api.connections == 3)
+                        scope.cancel()
+                        await checkpoint()
+
+                    await client.post("/", content=body())
+                assert scope.cancelled_caught
                 await until(lambda: api.connections == 1)
-
-        async def fail_in_time(client):
-            with anyio.CancelScope() as scope:
-
-                async def never():
-                    yield b"x"
-                    source.client = renewed
-                    assert 200 == (await client.get("/")).status_code
-                    scope.cancel()
-                    await checkpoint()
-
-                await client.post("/", content=never())
-            assert scope.cancelled_caught
 
         anyio.run(main, backend=backend)
 
@@ -137,41 +144,61 @@ class TestCancellation:
 class TestStreams:
     """Answers that are open."""
 
-    def test_one_that_is_left_gives_its_generation_back(self, api, source, renewed, open_sync):
-        """Not read to the end, across a rotation: the old connections are closed with it, and not before."""
-        with open_sync() as client:
+    def test_one_that_is_left(self, api, source, renewed, tokens, open_sync):
+        """Not read to its end, across a rotation: all old connections are closed with it, and not before."""
+        with open_sync(tokens) as client:
+            with client.stream("GET", "/stream") as response:
+                pass
+            response.stream.close()  # a second time, which must not count
             with client.stream("GET", "/stream") as response:
                 pieces = response.iter_raw(len(STREAMED[0]))
                 assert STREAMED[0] == next(pieces)
+                assert 200 == client.get("/").status_code
                 source.client = renewed
                 assert 200 == client.get("/").status_code
-                assert 2 == api.connections
+                wait_until(lambda: api.connections == 3)
                 assert STREAMED[1] == next(pieces)
             wait_until(lambda: api.connections == 1)
-            response.stream.close()  # a second time
-            assert 200 == client.get("/").status_code
         wait_until(lambda: api.connections == 0)
 
     @pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")  # trio's, of httpx's own generators
     @ASYNC
-    def test_one_that_is_left_by_a_task(self, api, source, renewed, open_async, backend):
+    def test_one_that_is_left_by_a_task(self, api, source, renewed, tokens, open_async, backend):
         """The same."""
 
         async def main():
-            async with open_async() as client:
+            async with open_async(tokens) as client:
+                async with client.stream("GET", "/stream") as response:
+                    pass
+                await response.stream.aclose()
                 async with client.stream("GET", "/stream") as response:
                     async with aclosing(response.aiter_raw(len(STREAMED[0]))) as pieces:
                         assert STREAMED[0] == await anext(pieces)
+                        assert 200 == (await client.get("/")).status_code
                         source.client = renewed
                         assert 200 == (await client.get("/")).status_code
-                        assert 2 == api.connections
+                        await until(lambda: api.connections == 3)
                         assert STREAMED[1] == await anext(pieces)
                 await until(lambda: api.connections == 1)
-                await response.stream.aclose()
-                assert 200 == (await client.get("/")).status_code
 
         anyio.run(main, backend=backend)
         wait_until(lambda: api.connections == 0)
+
+    def test_a_request_that_fails(self, api, source, renewed, tokens, open_sync):
+        """The same."""
+        with open_sync(tokens) as client:
+
+            def body():
+                yield b"x"
+                assert 200 == client.get("/").status_code
+                source.client = renewed
+                assert 200 == client.get("/").status_code
+                wait_until(lambda: api.connections == 3)
+                raise ZeroDivisionError
+
+            with pytest.raises(ZeroDivisionError):
+                client.post("/", content=body())
+            wait_until(lambda: api.connections == 1)
 
     def test_those_of_a_closed_client_end(self, open_sync):
         """As with httpx itself."""
@@ -200,19 +227,31 @@ class TestStreams:
 
         anyio.run(main, backend=backend)
 
-    def test_nobody_fails_for_connections_that_cannot_be_closed(self, open_client, api, source, renewed, monkeypatch):
+    def test_nobody_fails_for_connections_that_cannot_be_closed(
+        self, api, source, renewed, tokens, open_client, monkeypatch
+    ):
         """The answer has come."""
+        failed = []
+        close, aclose = httpx.HTTPTransport.close, httpx.AsyncHTTPTransport.aclose
 
-        def fail(_self):
+        def fail(transport):
+            close(transport)
+            failed.append(transport)
             raise OSError
 
-        caller = open_client()
+        async def fail_async(transport):
+            await aclose(transport)
+            failed.append(transport)
+            raise OSError
+
+        caller = open_client(tokens=tokens)
+        assert 200 == caller.call(api.url).status
+        source.client = renewed
         with monkeypatch.context() as patch:
-            patch.setattr("httpx.HTTPTransport.close", fail)
-            patch.setattr("httpx.AsyncHTTPTransport.aclose", fail)
+            patch.setattr(httpx.HTTPTransport, "close", fail)
+            patch.setattr(httpx.AsyncHTTPTransport, "aclose", fail_async)
             assert 200 == caller.call(api.url).status
-            source.client = renewed
-            assert 200 == caller.call(api.url).status
+        assert 1 == len(failed)
 
 
 class TestReplay:
