@@ -444,11 +444,19 @@ class TestEnds:
         assert ["/first", "/parent"] == [seen.path for seen in api.seen]
         assert 1 == len({seen.connection for seen in api.seen})
 
-    def test_a_refusal_without_an_end_is_not_read_to_it(self, api, client, talk):
-        """The request is sent once more, over another connection."""
+    @pytest.mark.parametrize("sent", [100_000, 10], ids=["endless", "broken"])
+    def test_a_refusal_without_an_end_is_not_read_to_it(self, api, client, talk, sent):
+        """The request is sent once more, over another connection; as it is if the refusal breaks off."""
         tokens = iter([api.kit.mint(client), api.kit.mint(client, lifetime=200), api.kit.mint(client, lifetime=200)])
-        answer = b"HTTP/1.1 401 No\r\nContent-Length: 10000000\r\n\r\n" + bytes(100_000)
-        with Recorder(api.kit.ca, answer=answer) as other:
+        answer = b"HTTP/1.1 401 No\r\nContent-Length: 10000000\r\n\r\n" + bytes(sent)
+
+        class Refusing(Recorder):
+            def converse(self, connection):
+                super().converse(connection)
+                if sent == 10:
+                    connection.close()
+
+        with Refusing(api.kit.ca, answer=answer) as other:
             assert 401 == talk(lambda session: head_of(session.get("/")), tokens=lambda: next(tokens), origin=other.url)
         assert (2, 2) == (other.connections, len(other.heads))
 

@@ -76,9 +76,9 @@ class Pending(Awaitable[Answer_co], AbstractAsyncContextManager[Answer_co], Prot
 class BoundTokenSession:
     """Sends requests to one origin, over mutual TLS, with a token that is bound to the certificate presented.
 
-    It is used as an `aiohttp.ClientSession` is, made in a running event loop, and closed. Requests and redirects to
-    anywhere else are refused. An ``Authorization`` header and ``auth=`` of the caller's are not sent; ``ssl=`` and
-    ``server_hostname=`` are refused; the environment has no say.
+    Used as an `aiohttp.ClientSession`: made in a running event loop, and closed. Requests and redirects to elsewhere
+    are refused. ``Authorization`` and ``auth=`` of the caller are not sent; ``ssl=`` and ``server_hostname=`` are
+    refused; the environment has no say.
 
     When the certificate is renewed, the next request has the new one, a token for it, and a connection of its own;
     answers that are being read, and websockets, are not disturbed. A request that the API refuses with 401 is sent once
@@ -217,11 +217,13 @@ class _Connections(aiohttp.BaseConnector):
             return response
         try:
             challenge = ", ".join(response.headers.getall("WWW-Authenticate", [])) or None
-            replayable = _is_replayable(request)
+            # A file or a generator may be gone, and would be sent empty.
+            replayable = isinstance(request.body, (bytes, aiohttp.BytesPayload))
             another = await self._chooser.another_async(credentials, challenge, replayable=replayable)
             if another is None:
                 return response
-            with suppress(asyncio.IncompleteReadError):  # to its end, if it has one: its connection is used again then
+            # To its end, if it has one: its connection is used again then.
+            with suppress(asyncio.IncompleteReadError, aiohttp.ClientError):
                 await response.content.readexactly(_MAX_REFUSAL_BYTES)
         except BaseException:
             response.close()
@@ -284,11 +286,6 @@ class _Connections(aiohttp.BaseConnector):
 
 def _take(options: dict[str, Any], kind: type) -> dict[str, Any]:
     return {name: options.pop(name) for name in kind.__annotations__ if name in options}
-
-
-def _is_replayable(request: aiohttp.ClientRequest) -> bool:
-    """Whether its body is there to be sent again: a generator's is not, and would be sent empty."""
-    return isinstance(request.body, (bytes, aiohttp.BytesPayload))
 
 
 def _refuse_foreign_tls_settings(request: aiohttp.ClientRequest) -> None:
