@@ -12,20 +12,26 @@ from .serving import Proxy, Recorder, not_trusting_the_server, wait_until
 REFUSAL = b"HTTP/1.1 401 x\r\nWWW-Authenticate: Bearer error=invalid_token\r\nContent-Length: 0\r\n\r\n"
 
 
-def a_session_without_us(api, client, folder):
-    """What the same would send elsewhere: the control for each foreign host that has recorded nothing."""
+def test_foreign_hosts_record_what_a_plain_session_sends(api, client, tmp_path):
+    """The control of all that follow: the certificate on the same host, and the body of a POST (not the token)."""
+    (tmp_path / "ca.pem").write_bytes(api.kit.ca_pem)
     session = requests.Session()
     session.trust_env = False
-    session.cert = tuple(str(path) for path in client.write(folder))
-    session.verify = str(folder / "ca.pem")
-    (folder / "ca.pem").write_bytes(api.kit.ca_pem)
+    session.cert = tuple(str(path) for path in client.write(tmp_path))
+    session.verify = str(tmp_path / "ca.pem")
     session.headers["Authorization"] = f"Bearer {api.kit.mint(client)}"
-    return session
+    with session, Recorder(api.kit.ca, "localhost") as foreign:
+        session.post(f"{api.url}/redirect?{foreign.url}/x", data=b"client_assertion=secret")
+        assert (1, [client.peer.der]) == (foreign.connections, foreign.certificates)
+        wait_until(lambda: b"secret" in foreign.bytes)
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", REFUSAL], ids=["welcome", "401"])
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
-def test_a_redirect_to_another_host_or_port(api, open_client, grant, client, name, answer, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("127.0.0.1", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), ("localhost", REFUSAL)],
+    ids=["port", "host"],
+)
+def test_a_redirect_to_another_host_or_port(api, open_client, grant, name, answer):
     """No connection is made; so what it would answer, a 401 for a fresh token, is not heard either."""
     with Recorder(api.kit.ca, name, answer) as foreign:
         url = f"{api.url}/redirect?{foreign.url}/x"
@@ -34,21 +40,14 @@ def test_a_redirect_to_another_host_or_port(api, open_client, grant, client, nam
             caller.call(url)
         assert 302 == caller.call(url, follow_redirects=False).status
         assert (0, 1) == (foreign.connections, len(grant.asked))
-        with a_session_without_us(api, client, tmp_path) as session:
-            session.get(url)
-        assert [client.peer.der] == foreign.certificates
 
 
-def test_a_redirect_that_would_send_the_body_again(api, open_client, client, tmp_path):
+def test_a_redirect_that_would_send_the_body_again(api, open_client):
     """307 and 308 send a form elsewhere as it is, with whatever secrets are in it."""
     with Recorder(api.kit.ca, "localhost") as foreign:
-        url = f"{api.url}/redirect?{foreign.url}/x"
         with pytest.raises(OriginRefused):
-            open_client().call(url, "POST", body=b"client_assertion=secret")
+            open_client().call(f"{api.url}/redirect?{foreign.url}/x", "POST", body=b"client_assertion=secret")
         assert 0 == foreign.connections
-        with a_session_without_us(api, client, tmp_path) as session:
-            session.post(url, data=b"client_assertion=secret")
-        wait_until(lambda: b"secret" in foreign.bytes)
 
 
 def test_a_redirect_to_another_scheme(api, caller_kind, open_client):

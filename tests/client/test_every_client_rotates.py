@@ -40,7 +40,7 @@ def test_a_new_certificate_has_a_token_and_a_connection_of_its_own(api, open_cli
 def test_what_is_used_at_once_is_closed_at_once(api, open_client, source, client, renewed, grant):
     """By many threads, or tasks: each has one certificate with the token for it, before, during and after."""
     caller = open_client()
-    urls = [api.url] * 16
+    urls = [api.url] * 8
     answers = caller.call_at_once(urls)
     source.client = renewed
     answers += caller.call_at_once(urls) + caller.call_at_once(urls)

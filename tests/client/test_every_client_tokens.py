@@ -24,7 +24,7 @@ def test_many_at_once_of_two_make_two(api, open_client, client, grant):
     cache, other = TokenCache(grant), api.kit.client("other")
     callers = [open_client(one.identity, cache) for one in (client, other)]
     with ThreadPoolExecutor(2) as threads:
-        for answers in threads.map(lambda caller: caller.call_at_once([api.url] * 16), callers):
+        for answers in threads.map(lambda caller: caller.call_at_once([api.url] * 8), callers):
             assert {200} == {answer.status for answer in answers}
 
     assert sorted([client.thumbprint, other.thumbprint]) == sorted(grant.asked)
@@ -63,7 +63,7 @@ def test_a_token_is_renewed_before_its_end_while_it_is_used(api, open_client, gr
     assert 1 == len(grant.asked)
     grant.open.clear()
     clock.move(0.12 * 3600)
-    assert {200} == {answer.status for answer in caller.call_at_once([api.url] * 16)}
+    assert {200} == {answer.status for answer in caller.call_at_once([api.url] * 8)}
     assert (2, 1) == (len(grant.asked), len({seen.token for seen in api.seen}))
     grant.open.set()
     wait_until(lambda: caller.call(api.url) and len({seen.token for seen in api.seen}) == 2)
