@@ -37,7 +37,7 @@ def client_cases(workload: Workload, missing: dict[str, str]) -> Iterator[dict[s
         stack.callback(server.join)
         stack.callback(server.kill)
         here.send(workload.kit.ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes())
-        url = f"https://127.0.0.1:{here.recv()}"
+        url = f"https://127.0.0.1:{here.recv()}/invoices"
         cases: dict[str, Timed] = {}
         runner = stack.enter_context(asyncio.Runner())
         for name, make in (("requests", _requests), ("httpx", _httpx)):
@@ -76,7 +76,8 @@ Pair = tuple[Callable[[], Awaitable[object]], Callable[[], Awaitable[object]]]
 def _mine(workload: Workload, url: str) -> tuple[Any, ...]:
     """The arguments of our clients; the token is one that a function has at hand."""
     token = workload.kit.mint(workload.client, **workload.mint_options)
-    return (workload.client.identity, lambda: token), {"origin": url, "ca": workload.kit.ca_pem}, token
+    options = {"origin": url.removesuffix("/invoices"), "ca": workload.kit.ca_pem}
+    return (workload.client.identity, lambda: token), options, token
 
 
 def _context(workload: Workload) -> ssl.SSLContext:
