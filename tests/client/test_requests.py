@@ -237,7 +237,7 @@ def test_neither_adapter_nor_session_is_pickled(session):
 
 def test_a_refusal_that_breaks_off_is_no_more_than_a_refusal(api, client, grant):
     """Its body does not matter; the request is sent once more, over a new connection."""
-    with Leaving(api.kit.ca, b"HTTP/1.1 401 x\r\nContent-Length: 9\r\n\r\nhalf") as server:
+    with Leaving(api.kit.ca, b"HTTP/1.1 401 x\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n") as server:
         with session_for(api, grant, client, server) as session:
             assert 200 == session.get(server.url).status_code
     assert (2, 2) == (len(server.heads), server.connections)
@@ -250,3 +250,13 @@ def test_connections_are_kept_for_as_many_threads_as_one_says(api, client, grant
         for stream in streams:
             assert b"".join(STREAMED) == stream.content
         wait_until(lambda: api.connections == 2)
+
+
+def test_an_answer_that_is_kept_keeps_no_connection(api, source, grant, renewed):
+    """Of a certificate that is over: urllib3's pool lives as long as an answer of it."""
+    with BoundTokenSession(source, grant, origin=api.url, ca=api.kit.ca_pem) as session:
+        kept = [session.get(api.url)]
+        source.client = renewed
+        wait_until(lambda: kept.append(session.get(api.url)) or api.seen[-1].thumbprint == renewed.thumbprint)
+        wait_until(lambda: api.connections == 1)
+        assert {200} == {answer.status_code for answer in kept}
