@@ -210,3 +210,15 @@ def test_a_token_is_not_shown(cache, grant):
     fetched(cache, Somebody("x"))
     assert "token-1" not in repr(cache)
     assert "token-1" not in repr(IssuedToken("token-1", 1.0, None))
+
+
+def test_a_stale_token_serves_until_the_next_is_there(cache, grant, clock):
+    """Its own, rather than that of the certificate before."""
+    grant.expires_in = 3600.0
+    identity, previous = Somebody("x"), Somebody("previous")
+    for one in (previous, identity):
+        fetched(cache, one)
+    grant.open.clear()
+    clock.move(3300)
+    assert (identity, "token-2") == cache.look_up(identity) == cache.look_up(identity, previous)
+    grant.open.set()
