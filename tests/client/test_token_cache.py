@@ -1,6 +1,7 @@
 """The cache alone: what cannot be seen from outside, or not in time."""
 
 import gc
+from threading import Thread
 import weakref
 
 import pytest
@@ -116,6 +117,28 @@ def test_where_no_thread_can_be_started_the_caller_fetches(cache, grant, monkeyp
     assert (identity, "token-1") == cache.look_up(identity)
 
 
+@pytest.mark.parametrize("runs", [False, True])
+def test_who_is_interrupted_leaves_it_to_the_others(cache, grant, monkeypatch, runs):
+    """By a signal, such as that of a time limit, as the thread is started: it may run, or never will."""
+    real = Thread
+
+    class Interrupted(real):
+        def start(self):
+            if runs:
+                super().start()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("tokenbind.client.token_cache.Thread", Interrupted)
+    identity = Somebody("x")
+    grant.open.clear()
+    with pytest.raises(KeyboardInterrupt):
+        cache.look_up(identity)
+    monkeypatch.setattr("tokenbind.client.token_cache.Thread", real)
+    grant.open.set()
+    assert identity is fetched(cache, identity)[0]
+    wait_until(lambda: not cache._flights)
+
+
 def test_a_thread_that_comes_late_finds_what_another_has_got(cache, grant):
     """Between its first look and its turn."""
     identity = Somebody("x")
@@ -166,6 +189,15 @@ def test_a_grant_that_says_what_is_wrong_with_it(cache, grant):
     assert Reason.AUTHORIZATION_SERVER_UNREACHABLE is caught.value.reason
 
 
+def test_an_error_of_a_grant_that_is_not_whole(cache, grant):
+    """It is asked once all the same, and not at once again."""
+    grant.failure = ClientError(Reason.GRANT_REFUSED, "busy", retry_after_seconds="120")  # text, as the header has it
+    for _ in range(5):
+        with pytest.raises(ClientError, match="failed with TypeError"):
+            fetched(cache, Somebody("x"))
+    assert 1 == len(grant.asked)
+
+
 def test_an_error_that_is_kept_keeps_nothing_alive(cache, grant):
     """Neither what it passed through, nor what it came from."""
 
@@ -209,6 +241,7 @@ def test_a_token_is_not_shown(cache, grant):
     """In no repr."""
     fetched(cache, Somebody("x"))
     assert "token-1" not in repr(cache)
+    assert "token-1" not in repr(cache._held)  # which tracebacks show that come with local variables
     assert "token-1" not in repr(IssuedToken("token-1", 1.0, None))
 
 

@@ -8,7 +8,8 @@ requests go on with what they had. A caller that is interrupted leaves the fligh
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from copy import copy
 from random import uniform
 from threading import Lock, Thread
@@ -44,6 +45,9 @@ class _Held(NamedTuple):
 
     def is_good(self, rejected: str | None) -> bool:
         return self.token != rejected and elapsed() < self.good_until
+
+    def __repr__(self) -> str:  # tracebacks with local variables show it
+        return "<a token>"
 
 
 class _Failure(NamedTuple):
@@ -141,19 +145,24 @@ class TokenCache(Forking):
         self, grant: Grant, identity: Identity, previous: Identity | None, rejected: str | None
     ) -> tuple[Identity, str] | Future[None]:
         starting: Future[None] | None = None
-        with self._lock:
-            own = self._held.get(identity.thumbprint)
-            if own is not None and own.token != rejected and elapsed() < own.fresh_until:
-                return identity, own.token
-            flight = self._flights.get(identity.thumbprint) or self._why_not(identity, rejected)
-            if flight is None:
-                flight = starting = self._flights[identity.thumbprint] = Future()
-                starting.set_running_or_notify_cancel()  # so that a task which is cancelled leaves it to the others
-                if rejected is not None:
-                    self._no_rejection_until = elapsed() + _REJECTION_PAUSE_SECONDS
-            old = None if previous is None else self._held.get(previous.thumbprint)
-        if starting is not None:
-            self._start(grant, identity, starting)
+        try:
+            with self._lock:
+                own = self._held.get(identity.thumbprint)
+                if own is not None and own.token != rejected and elapsed() < own.fresh_until:
+                    return identity, own.token
+                flight = self._flights.get(identity.thumbprint) or self._why_not(identity, rejected)
+                if flight is None:
+                    flight = starting = self._flights[identity.thumbprint] = Future()
+                    starting.set_running_or_notify_cancel()  # so that a task which is cancelled leaves it to the others
+                    if rejected is not None:
+                        self._no_rejection_until = elapsed() + _REJECTION_PAUSE_SECONDS
+                old = None if previous is None else self._held.get(previous.thumbprint)
+            if starting is not None:
+                self._start(grant, identity, starting)
+        except BaseException:  # such as that of a signal: the thread may never run, and all would wait for it
+            if starting is not None:
+                self._land(identity, starting)
+            raise
         if own is not None and own.is_good(rejected):
             return identity, own.token
         if previous is not None and old is not None and old.is_good(rejected):
@@ -188,7 +197,10 @@ class TokenCache(Forking):
         try:
             held, lifetime = self._fetch(grant, identity, asked_at)
         except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-            self._failed(grant, identity, error)
+            try:
+                self._failed(grant, identity, error)
+            except Exception as another:  # noqa: BLE001 - a ClientError of the grant's own that is not whole
+                self._failed(grant, identity, another)
         else:
             with self._lock:
                 self._failures.pop(identity.thumbprint, None)
@@ -197,9 +209,13 @@ class TokenCache(Forking):
             took = elapsed() - asked_at
             tell(self._monitor, TokenFetched(_issuer_of(grant), identity.thumbprint, lifetime, took))
         finally:
-            with self._lock:
-                if self._flights.get(identity.thumbprint) is flight:
-                    del self._flights[identity.thumbprint]
+            self._land(identity, flight)
+
+    def _land(self, identity: Identity, flight: Future[None]) -> None:
+        with self._lock:
+            if self._flights.get(identity.thumbprint) is flight:
+                del self._flights[identity.thumbprint]
+        with suppress(InvalidStateError):  # who was to start it has landed it
             flight.set_result(None)
 
     def _fetch(self, grant: Grant, identity: Identity, asked_at: float) -> tuple[_Held, float]:
