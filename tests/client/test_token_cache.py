@@ -1,5 +1,6 @@
 """The cache alone: what cannot be seen from outside, or not in time."""
 
+from contextlib import suppress
 import gc
 from threading import Thread
 import weakref
@@ -8,6 +9,8 @@ import pytest
 
 from tokenbind import ClientError, ConfigurationError, GrantError, IdentityError, Reason
 from tokenbind.client import IssuedToken, TokenCache
+from tokenbind.monitoring import TokenNotFetched
+from tokenbind.testing import RecordingMonitor
 
 from .serving import Grant, wait_until
 
@@ -255,3 +258,17 @@ def test_a_stale_token_serves_until_the_next_is_there(cache, grant, clock):
     clock.move(3300)
     assert (identity, "token-2") == cache.look_up(identity) == cache.look_up(identity, previous)
     grant.open.set()
+
+
+def test_after_an_outage_the_next_one_begins_anew(grant, clock):
+    """With the first pause, and whoever was told to wait need not."""
+    monitor = RecordingMonitor()
+    cache = TokenCache(grant, monitor=monitor)
+    away = ClientError(Reason.AUTHORIZATION_SERVER_UNREACHABLE, "away")
+    for problem in (away, away, away, None, away):
+        grant.failure = problem
+        clock.move(100)
+        with suppress(ClientError):
+            fetched(cache, Somebody(str(len(grant.asked))))
+    pauses = [event.retry_in_seconds for event in monitor.events if isinstance(event, TokenNotFetched)]
+    assert all(0.75 <= pause / about <= 1.25 for pause, about in zip(pauses, [1, 2, 4, 1], strict=True))
