@@ -272,3 +272,14 @@ def test_after_an_outage_the_next_one_begins_anew(grant, clock):
             fetched(cache, Somebody(str(len(grant.asked))))
     pauses = [event.retry_in_seconds for event in monitor.events if isinstance(event, TokenNotFetched)]
     assert all(0.75 <= pause / about <= 1.25 for pause, about in zip(pauses, [1, 2, 4, 1], strict=True))
+
+
+def test_a_function_serves_the_last_certificate_no_longer_than_it_lives():
+    """While the next one cannot be used yet."""
+    cache = TokenCache(lambda: "opaque")
+    identity, previous = Somebody("x"), Somebody("previous")
+    identity.problem = IdentityError("not valid before")
+    assert (previous, "opaque") == cache.look_up(identity, previous)
+    previous.remaining_seconds = lambda: 0
+    with pytest.raises(IdentityError, match="not valid before"):
+        cache.look_up(identity, previous)
