@@ -42,7 +42,6 @@ class Aiohttp:
 
     def close(self):
         self._run(self._session.close())
-        self._run(all_is_closed())
         self._stop()
 
     async def _open(self, identity, tokens, **options):
@@ -67,12 +66,6 @@ class Aiohttp:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(20)
         self._loop.close()
-
-
-async def all_is_closed():
-    """Wait for the connections that aiohttp has broken off: it does not, and they would outlive their loop."""
-    while len(asyncio.get_running_loop()._selector.get_map()) > 1:  # noqa: ASYNC110 - no event tells of it
-        await asyncio.sleep(0.002)
 
 
 def _sendable(body):

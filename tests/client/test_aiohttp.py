@@ -17,7 +17,6 @@ from tokenbind.client.aiohttp import BoundTokenSession
 from tokenbind.resource_server.asgi import BoundTokenMiddleware
 from tokenbind.testing import MutualTLSServer
 
-from .calling_aiohttp import all_is_closed
 from .serving import Recorder
 
 
@@ -52,11 +51,8 @@ def talk(api, source, grant):
         async def main():
             given = {"tokens": grant, "origin": api.url, "ca": api.kit.ca_pem} | options | make()
             async with asyncio.timeout(DEADLINE_SECONDS):
-                try:
-                    async with BoundTokenSession(source, **given) as session:
-                        return await dialogue(session)
-                finally:
-                    await all_is_closed()
+                async with BoundTokenSession(source, **given) as session:
+                    return await dialogue(session)
 
         return asyncio.run(main())
 

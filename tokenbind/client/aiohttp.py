@@ -1,8 +1,7 @@
 """Certificate-bound tokens for `aiohttp`: a session that does nothing else.
 
-Identity, connection and token are chosen together, at the moment of sending, for each hop of a redirect anew: by the
-innermost middleware. The token stands in a request's headers for no longer than they take to be written, so that
-neither ``response.request_info`` nor an exception carries it.
+Identity, connection and token are chosen together, for each hop of a redirect anew, by the innermost middleware. The
+token stands in a request's headers only while they are written: no ``request_info`` and no exception carries it.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 import ssl
 from typing import Any, NoReturn, Protocol, Self, TypedDict, TypeVar, Unpack
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractCookieJar, AbstractResolver
 from aiohttp.connector import Connection
-from aiohttp.tracing import Trace
 
 from ..errors import ClientError, Reason
 from ..transport import IdentitySource
@@ -202,14 +201,15 @@ class _Connections(aiohttp.BaseConnector):
         self._pools: set[aiohttp.TCPConnector] = set()
         self._chosen: dict[aiohttp.ClientRequest, Credentials] = {}
         self._closing: set[asyncio.Future[None]] = set()
+        self._used: WeakSet[Any] = WeakSet()  # protocols
 
     async def send(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         """The middleware: called by aiohttp for each hop."""
         try:
             _refuse_foreign_tls_settings(request)
-            url = request.url  # RFC 6455 §3: wss is the same host and port, and the same TLS
-            url = url.with_scheme("https") if url.scheme == "wss" else url
-            credentials = await self._chooser.choose_async(str(url))
+            # RFC 6455 §3: wss is the same host and port, and the same TLS.
+            url = request.url.with_scheme("https") if request.url.scheme == "wss" else request.url
+            credentials = await self._chooser.choose_async(str(url), request.headers.get("Host"))
         except ClientError as error:
             raise as_both(error, aiohttp.ClientError) from None
         response = await self._send(request, handler, credentials)
@@ -217,8 +217,7 @@ class _Connections(aiohttp.BaseConnector):
             return response
         try:
             challenge = ", ".join(response.headers.getall("WWW-Authenticate", [])) or None
-            # A file or a generator may be gone, and would be sent empty.
-            replayable = isinstance(request.body, (bytes, aiohttp.BytesPayload))
+            replayable = isinstance(request.body, (bytes, aiohttp.BytesPayload))  # a file or a generator may be gone
             another = await self._chooser.another_async(credentials, challenge, replayable=replayable)
             if another is None:
                 return response
@@ -249,7 +248,7 @@ class _Connections(aiohttp.BaseConnector):
     async def connect(
         self,
         req: aiohttp.ClientRequest,
-        traces: list[Trace],
+        traces: list[Any],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - of aiohttp
     ) -> Connection:
         """Take a connection of the request's generation; called by aiohttp."""
@@ -264,6 +263,7 @@ class _Connections(aiohttp.BaseConnector):
             give_back()
             raise
         connection.add_callback(give_back)  # when the answer was read, or the websocket is closed
+        self._used.add(connection.protocol)
         return connection
 
     def _open(self, context: ssl.SSLContext) -> aiohttp.TCPConnector:
@@ -282,6 +282,9 @@ class _Connections(aiohttp.BaseConnector):
         """Close the connections of all generations."""
         closing = [pool.close() for pool in self._generations.drop_all()]
         await asyncio.gather(*closing, *self._closing, return_exceptions=True)
+        # aiohttp does not wait for what it broke off before, and it would outlive the loop.
+        if ends := [end for one in [*self._used] if (end := getattr(one, "closed", None))]:  # none in aiohttp 3.12.0
+            await asyncio.wait(ends, timeout=2)
 
 
 def _take(options: dict[str, Any], kind: type) -> dict[str, Any]:
