@@ -87,6 +87,19 @@ def test_the_origin_in_other_letters(api, open_client):
     assert 200 == open_client().call(f"HTTPS://127.0.0.1:{api.server.port}/").status
 
 
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:{port}@evil.example"])
+def test_another_name_in_the_host_header(api, open_client, grant, host):
+    """By it a server of many names, such as that of a CDN, chooses who gets the request."""
+    with pytest.raises(OriginRefused, match="Host header"):
+        open_client().call(api.url, headers={"Host": host.format(port=api.server.port)})
+    assert ([], []) == (api.seen, grant.asked)
+
+
+def test_the_origin_in_the_host_header(api, open_client):
+    """As some do who write their requests by hand."""
+    assert 200 == open_client().call(api.url, headers={"Host": f"127.0.0.1:{api.server.port}"}).status
+
+
 def test_netrc_has_no_say(api, open_client, monkeypatch, tmp_path):
     """Neither on the first request nor after a redirect on the origin, where requests writes Basic over a Bearer."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b\n")

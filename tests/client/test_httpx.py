@@ -304,6 +304,15 @@ class TestReplay:
         anyio.run(main, backend=backend)
         assert 2 == endless.connections == len(set(endless.heads))
 
+    def test_a_refusal_that_breaks_off_is_no_more_than_a_refusal(self, api, open_client):
+        """Its body does not matter; the request is sent once more, over a new connection."""
+        refusal = b"HTTP/1.1 401 x\r\nWWW-Authenticate: Bearer error=invalid_token\r\nContent-Length: 9\r\n\r\n"
+        answers = iter([refusal, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+        with Recorder(api.kit.ca) as server:
+            server.converse = lambda connection: [connection.sendall(next(answers)), connection.close()]
+            assert 200 == open_client(origin=server.url).call(server.url).status
+        assert (2, 2) == (len(server.heads), server.connections)
+
     def test_an_answer_that_breaks_off_is_an_error(self, api, open_client):
         """Of httpx, and about the caller's request."""
         with Recorder(api.kit.ca, answer=b"HTTP/1.1 401 No\r\nContent-Length: 9\r\n\r\n") as server:

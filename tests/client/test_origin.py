@@ -53,10 +53,38 @@ def test_any_text_is_refused_with_our_own_error(url):
         ORIGIN.require(url)
 
 
+@pytest.mark.parametrize("host", ["api.example:8443", "API.example:8443", None])
+def test_its_own_host_passes(host):
+    """In a Host header; or there is none, and the library writes it."""
+    ORIGIN.require("https://api.example:8443/", host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "api.example",
+        "evil.org:8443",
+        "api.example:8443/",
+        "api.example:8443#",
+        "api.example:8443?",
+        "u@api.example:8443",
+        "api.example:8443, evil.org",
+        "api.example:8443 ",
+        b"api.example:8443",
+        "\ud800",
+    ],
+)
+def test_another_host_is_refused(host):
+    """Although the URL is right."""
+    with pytest.raises(OriginRefused, match="Host header"):
+        ORIGIN.require("https://api.example:8443/", host)
+
+
 def test_the_default_port_may_be_written():
     """443 is what https means without a port."""
     Origin("https://api.example").require("https://api.example:443/")
-    Origin("https://api.example:443").require("https://api.example/")
+    Origin("https://api.example:443").require("https://api.example/", "api.example")
 
 
 @pytest.mark.parametrize(

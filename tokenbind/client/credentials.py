@@ -109,23 +109,23 @@ class CredentialChooser(Forking):
     def _be_born(self) -> None:
         self._lock = Lock()
 
-    def choose(self, url: str) -> Credentials:
-        """The credentials for a request to *url*, as soon as there are any.
+    def choose(self, url: str, host: str | None = None) -> Credentials:
+        """The credentials for a request to *url*, with *host* in its Host header, as soon as there are any.
 
         Raises:
-            OriginRefused: if *url* is elsewhere.
+            OriginRefused: if one of them is elsewhere.
             ClientError: if there are none.
         """
-        self._origin.require(url)
+        self._origin.require(url, host)
         found = self._look_up()
         while isinstance(found, Future):
             wait([found], _PATIENCE_SECONDS)
             found = self._after(found)
         return found
 
-    async def choose_async(self, url: str) -> Credentials:
+    async def choose_async(self, url: str, host: str | None = None) -> Credentials:
         """As `choose`, in any event loop."""
-        self._origin.require(url)
+        self._origin.require(url, host)
         found = self._look_up()
         while isinstance(found, Future):
             await wait_async(found, _PATIENCE_SECONDS)

@@ -115,7 +115,7 @@ class BoundTokenTransport(_Transport[httpx.HTTPTransport], httpx.BaseTransport):
             OriginRefused, ClientError: before anything is sent; an `httpx.TransportError` too.
         """
         with _choosing(request):
-            credentials = self._chooser.choose(str(request.url))
+            credentials = self._chooser.choose(str(request.url), request.headers.get("Host"))
         response = self._send(request, credentials)
         if response.status_code != 401:
             return response
@@ -125,7 +125,8 @@ class BoundTokenTransport(_Transport[httpx.HTTPTransport], httpx.BaseTransport):
             if another is None:
                 stack.pop_all()
                 return response
-            next(response.iter_raw(_MAX_REFUSAL_BYTES), b"")  # all of it, most often: its connection is used again
+            with suppress(httpx.TransportError):
+                next(response.iter_raw(_MAX_REFUSAL_BYTES), b"")  # all of it, most often: its connection is used again
         return self._send(request, another)
 
     def close(self) -> None:
@@ -155,7 +156,7 @@ class AsyncBoundTokenTransport(_Transport[httpx.AsyncHTTPTransport], httpx.Async
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As `BoundTokenTransport.handle_request`; called by `httpx`."""
         with _choosing(request):
-            credentials = await self._chooser.choose_async(str(request.url))
+            credentials = await self._chooser.choose_async(str(request.url), request.headers.get("Host"))
         response = await self._send(request, credentials)
         if response.status_code != 401:
             return response
@@ -167,7 +168,8 @@ class AsyncBoundTokenTransport(_Transport[httpx.AsyncHTTPTransport], httpx.Async
                 return response
             pieces: Any = response.aiter_raw(_MAX_REFUSAL_BYTES)
             stack.push_async_callback(pieces.aclose)
-            await anext(pieces, b"")
+            with suppress(httpx.TransportError):
+                await anext(pieces, b"")
         return await self._send(request, another)
 
     async def aclose(self) -> None:

@@ -26,19 +26,26 @@ class Origin:
         self._origin = url.origin
         self._text = text.rstrip("/")
         self._prefix = f"{self._text}/"
+        self._host = self._text[len("https://") :]
 
     def __str__(self) -> str:
         return self._text
 
-    def require(self, url: str) -> None:
-        """Pass if *url* is on this origin, whatever its path.
+    def require(self, url: str, host: str | None = None) -> None:
+        """Pass if *url* is on this origin, whatever its path, and so is *host*.
+
+        Args:
+            host: The Host header, if the request has one: by it, servers of many names choose who gets the request.
 
         Raises:
             OriginRefused: otherwise.
         """
         # The usual case, and quick: behind its slash, nothing changes the authority (RFC 3986 §3.2).
-        if url.startswith(self._prefix):
-            return
-        read = read_https_url(url)
-        if read is None or read.origin != self._origin:
-            raise OriginRefused(f"the token and the certificate are for {self._text} only; nothing was sent")
+        if not url.startswith(self._prefix):
+            read = read_https_url(url)
+            if read is None or read.origin != self._origin:
+                raise OriginRefused(f"the token and the certificate are for {self._text} only; nothing was sent")
+        if host is not None and host != self._host:
+            read = read_https_url(f"https://{host}")
+            if read is None or read.origin != self._origin or read.target or "#" in host:
+                raise OriginRefused(f"the Host header names another server than {self._text}; nothing was sent")

@@ -108,7 +108,7 @@ class BoundTokenAdapter(BaseAdapter):
         options = {"stream": stream, "timeout": timeout, "proxies": dict(proxies or {})}
         try:
             _refuse_foreign_tls_settings(verify, cert)
-            credentials = self._chooser.choose(request.url or "")
+            credentials = self._chooser.choose(request.url or "", request.headers.get("Host"))
         except ClientError as error:
             raise as_both(error, requests.RequestException, request=request) from None
         response = self._send(request, credentials, options)
