@@ -283,3 +283,13 @@ def test_a_function_serves_the_last_certificate_no_longer_than_it_lives():
     previous.remaining_seconds = lambda: 0
     with pytest.raises(IdentityError, match="not valid before"):
         cache.look_up(identity, previous)
+
+
+def test_who_is_interrupted_before_asking_leaves_nothing_behind(cache, grant):
+    """Ctrl-C at any moment."""
+    identity = Somebody("x")
+    identity.problem = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        cache.look_up(identity)
+    identity.problem = None
+    assert (identity, "token-1") == fetched(cache, identity)
