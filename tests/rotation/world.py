@@ -17,10 +17,10 @@ from tokenbind.resource_server.asgi import BoundTokenMiddleware
 from tokenbind.testing import BindingKit, ClientCertificate, MutualTLSServer
 
 
-__all__ = ["Rotation", "World"]
+__all__ = ["REQUESTS_A_CONNECTION", "ROTATION_SECONDS", "Rotation", "World"]
 
 ROTATION_SECONDS = 0.25
-_REQUESTS_A_CONNECTION = 100
+REQUESTS_A_CONNECTION = 25
 
 
 class World:
@@ -28,12 +28,14 @@ class World:
 
     Attributes:
         token_requests: How many tokens were asked for.
+        closed_connections: How many the API has closed after so many requests.
         seen: The thumbprints that reached the API's application.
     """
 
     def __init__(self) -> None:
         self.kit = BindingKit()
         self.token_requests = 0
+        self.closed_connections = 0
         self.seen: set[str] = set()
         self._counts: dict[Any, int] = {}
         self._source = TLSConnection()
@@ -98,8 +100,9 @@ class World:
             async def sending(message: Any) -> None:
                 if message["type"] == "http.response.start":
                     count = self._counts[scope["client"]] = self._counts.get(scope["client"], 0) + 1
-                    if count >= _REQUESTS_A_CONNECTION:
+                    if count >= REQUESTS_A_CONNECTION:
                         del self._counts[scope["client"]]
+                        self.closed_connections += 1
                         message["headers"] = [*message["headers"], (b"connection", b"close")]
                 await send(message)
 
