@@ -63,7 +63,8 @@ class Api:
     """A protected API over mutual TLS that remembers every request, accepted or not.
 
     ``/redirect?URL`` sends on, with 307 for a POST; ``/stream`` answers in many pieces; ``/refuse`` says 401 whatever
-    the token, with `challenge`, and calls `when_refusing`; ``/refuse-once`` the first time; anything else answers with the name of the client.
+    the token, with `challenge`, and calls `when_refusing`; ``/refuse-once`` the first time; anything else answers with
+    the name of the client.
     """
 
     def __init__(self):

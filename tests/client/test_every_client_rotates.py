@@ -5,7 +5,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import trustme
 
-from tokenbind import ClientError, Reason
+from tokenbind import ClientError, GrantError, Reason
+from tokenbind.monitoring import TokenNotFetched
+from tokenbind.testing import RecordingMonitor
 
 from .serving import STREAMED, Anchored, not_trusting_the_server, wait_until
 
@@ -135,6 +137,35 @@ def test_while_the_authorization_server_is_away_the_last_certificate_serves(
             caller.call(api.url)
     assert Reason.AUTHORIZATION_SERVER_UNREACHABLE is caught.value.reason
     grant.failure = None
+    clock.move(100)
+    call_until(caller, api, renewed)
+
+
+def test_while_the_new_certificate_is_refused_the_last_one_is_renewed(
+    api, open_client, source, client, renewed, grant, clock
+):
+    """It may not be registered yet. Neither is asked for more often than it takes."""
+    monitor = RecordingMonitor()
+    caller = open_client(monitor=monitor)
+    call_until(caller, api, client)
+    registered = {client.thumbprint}
+    mint = grant.mint
+
+    def mint_for_the_registered(identity):
+        if identity.thumbprint not in registered:
+            raise GrantError("invalid_client")
+        return mint(identity)
+
+    grant.mint, source.client = mint_for_the_registered, renewed
+    for _ in range(30):
+        clock.move(60)
+        call_until(caller, api, client)
+    assert 6 <= grant.asked.count(client.thumbprint) <= 10  # in half an hour, each for five minutes
+    assert 15 <= grant.asked.count(renewed.thumbprint) <= 31
+    told = [event for event in monitor.events if isinstance(event, TokenNotFetched)]
+    assert {renewed.thumbprint} == {event.thumbprint for event in told}
+    assert client.thumbprint in {event.serving for event in told}
+    registered.add(renewed.thumbprint)
     clock.move(100)
     call_until(caller, api, renewed)
 

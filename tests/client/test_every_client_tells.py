@@ -52,14 +52,18 @@ def test_without_a_monitor_the_log_is_told(api, open_client, source, client, ren
     a_life(api, open_client(), source, renewed, grant, lambda: ours(caplog))
 
     fetched = "a token for {} was fetched, good for 300 s"
+    refused = (
+        f"no token for the certificate {api.kit.client('other').thumbprint}: {grant.failure}; requests go on with "
+        f"{renewed.thumbprint} for 270 s; asked again in 1 s at the earliest"
+    )
     assert [
         ("DEBUG", fetched.format(client.thumbprint)),
         ("DEBUG", fetched.format(renewed.thumbprint)),
         ("INFO", f"the client's certificate is now {renewed.thumbprint}, valid until {renewed.peer.not_after}"),
-        ("WARNING", f"TokenRejected(origin='{api.url}', thumbprint='{renewed.thumbprint}', error='invalid_token')"),
+        ("WARNING", f"{api.url} refused the token of {renewed.thumbprint}: invalid_token"),
         ("DEBUG", fetched.format(renewed.thumbprint)),
         ("INFO", f"a request to {api.url} is sent once more, with another token"),
-        ("WARNING", f"{grant.failure}; asked again in 1 s at the earliest"),
+        ("WARNING", refused),
     ] == ours(caplog)
 
 
@@ -75,7 +79,7 @@ def test_a_monitor_that_fails_changes_nothing(api, open_client, caplog):
             raise LookupError
 
     assert 200 == open_client(monitor=Broken()).call(f"{api.url}/refuse-once").status
-    assert {"the monitor failed on an event; the verdict stands"} == {message for _, message in ours(caplog)}
+    assert {"the monitor failed on an event; nothing else changes by that"} == {message for _, message in ours(caplog)}
 
 
 def test_a_cache_of_its_own_tells_its_monitor(api, open_client, grant):

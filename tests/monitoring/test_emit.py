@@ -36,7 +36,7 @@ def test_a_monitor_that_fails_is_logged(event, caplog):
     emit(Broken(), event)
 
     [record] = caplog.records
-    assert ("tokenbind", logging.ERROR, "the verdict stands") == (
+    assert ("tokenbind", logging.ERROR, "nothing else changes by that") == (
         record.name,
         record.levelno,
         record.getMessage().split("; ")[1],

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import logging
 
-from ..monitoring import Event, IdentityRotated, Monitor, RequestRetried, TokenFetched, TokenNotFetched, emit
+from ..monitoring import (
+    Event,
+    IdentityRotated,
+    Monitor,
+    RequestRetried,
+    TokenFetched,
+    TokenNotFetched,
+    TokenRejected,
+    emit,
+)
 
 
 __all__ = ["tell"]
@@ -23,8 +32,16 @@ def tell(monitor: Monitor | None, event: Event) -> None:
         case TokenFetched():
             _log.debug("a token for %s was fetched, good for %.0f s", event.thumbprint, event.lifetime_seconds)
         case TokenNotFetched():
-            _log.warning("%s; asked again in %.0f s at the earliest", event.detail, event.retry_in_seconds)
+            _log.warning(
+                "no token for the certificate %s: %s; %s; asked again in %.0f s at the earliest",
+                event.thumbprint,
+                event.detail.removeprefix("no token: "),
+                f"requests go on with {event.serving} for {event.serving_seconds:.0f} s"
+                if event.serving
+                else "requests fail until there is one",
+                event.retry_in_seconds,
+            )
+        case TokenRejected():
+            _log.warning("%s refused the token of %s: %s", event.origin, event.thumbprint, event.error or "401")
         case RequestRetried():
             _log.info("a request to %s is sent once more, with another token", event.origin)
-        case _:
-            _log.warning("%s", event)

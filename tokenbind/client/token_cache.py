@@ -43,6 +43,9 @@ class _Held(NamedTuple):
     fresh_until: float
     good_until: float
 
+    def is_fresh(self, rejected: str | None) -> bool:
+        return self.token != rejected and elapsed() < self.fresh_until
+
     def is_good(self, rejected: str | None) -> bool:
         return self.token != rejected and elapsed() < self.good_until
 
@@ -145,23 +148,24 @@ class TokenCache(Forking):
         self, grant: Grant, identity: Identity, previous: Identity | None, rejected: str | None
     ) -> tuple[Identity, str] | Future[None]:
         starting: Future[None] | None = None
+        asking = identity
         try:
             with self._lock:
                 own = self._held.get(identity.thumbprint)
-                if own is not None and own.token != rejected and elapsed() < own.fresh_until:
+                if own is not None and own.is_fresh(rejected):
                     return identity, own.token
-                flight = self._flights.get(identity.thumbprint) or self._why_not(identity, rejected)
+                old = None if previous is None else self._held.get(previous.thumbprint)
+                asking, flight = self._whom_to_ask_for(identity, previous, rejected)
                 if flight is None:
-                    flight = starting = self._flights[identity.thumbprint] = Future()
+                    flight = starting = self._flights[asking.thumbprint] = Future()
                     starting.set_running_or_notify_cancel()  # so that a task which is cancelled leaves it to the others
                     if rejected is not None:
                         self._no_rejection_until = elapsed() + _REJECTION_PAUSE_SECONDS
-                old = None if previous is None else self._held.get(previous.thumbprint)
             if starting is not None:
-                self._start(grant, identity, starting)
+                self._start(grant, asking, previous, starting)
         except BaseException:  # such as that of a signal: the thread may never run, and all would wait for it
             if starting is not None:
-                self._land(identity, starting)
+                self._land(asking, starting)
             raise
         if own is not None and own.is_good(rejected):
             return identity, own.token
@@ -170,6 +174,19 @@ class TokenCache(Forking):
         if isinstance(flight, ClientError):
             raise copy(flight)  # the same one, raised by many threads, would gather their tracebacks
         return flight
+
+    def _whom_to_ask_for(
+        self, identity: Identity, previous: Identity | None, rejected: str | None
+    ) -> tuple[Identity, Future[None] | ClientError | None]:
+        """Whose token is wanted; and its flight, or why there is none now, or None if one is to begin."""
+        flight = self._flights.get(identity.thumbprint) or self._why_not(identity, rejected)
+        if isinstance(flight, ClientError) and previous is not None:
+            # A new certificate that is refused may be welcome later; the last one is renewed until then.
+            held = self._held.get(previous.thumbprint)
+            other = self._flights.get(previous.thumbprint) or self._why_not(previous, rejected)
+            if not isinstance(other, ClientError) and (held is None or not held.is_fresh(rejected)):
+                return previous, other
+        return identity, flight
 
     def _why_not(self, identity: Identity, rejected: str | None) -> ClientError | None:
         """Why nobody is asked for a token now."""
@@ -185,22 +202,22 @@ class TokenCache(Forking):
             return ClientError(Reason.TOKEN_REVOKED, "the API refuses every token")
         return None
 
-    def _start(self, grant: Grant, identity: Identity, flight: Future[None]) -> None:
-        arguments = grant, identity, flight
+    def _start(self, grant: Grant, identity: Identity, previous: Identity | None, flight: Future[None]) -> None:
+        arguments = grant, identity, previous, flight
         try:
             Thread(target=self._fly, args=arguments, daemon=True, name="tokenbind-token").start()
         except RuntimeError:  # too many threads, or the interpreter ends
             self._fly(*arguments)
 
-    def _fly(self, grant: Grant, identity: Identity, flight: Future[None]) -> None:
+    def _fly(self, grant: Grant, identity: Identity, previous: Identity | None, flight: Future[None]) -> None:
         asked_at = elapsed()
         try:
             held, lifetime = self._fetch(grant, identity, asked_at)
         except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             try:
-                self._failed(grant, identity, error)
+                self._failed(grant, identity, previous, error)
             except Exception as another:  # noqa: BLE001 - a ClientError of the grant's own that is not whole
-                self._failed(grant, identity, another)
+                self._failed(grant, identity, previous, another)
         else:
             with self._lock:
                 self._failures.pop(identity.thumbprint, None)
@@ -233,7 +250,7 @@ class TokenCache(Forking):
             )
         return held, lifetime
 
-    def _failed(self, grant: Grant, identity: Identity, error: BaseException) -> None:
+    def _failed(self, grant: Grant, identity: Identity, previous: Identity | None, error: BaseException) -> None:
         if not isinstance(error, ClientError):
             problem = f"no token: the grant failed with {type(error).__name__}"
             if isinstance(error, ConfigurationError):
@@ -249,8 +266,13 @@ class TokenCache(Forking):
         with self._lock:
             # A copy: tracebacks, and what it came from, would keep alive what it passed through.
             _keep(self._failures, whose, _Failure(copy(error), elapsed() + pause, number))
-        event = TokenNotFetched(_issuer_of(grant), identity.thumbprint, error.reason, str(error), pause)
-        tell(self._monitor, event)
+        serving, seconds = None, 0.0
+        for one in filter(None, (previous, identity)):
+            held = self._held.get(one.thumbprint)
+            if held is not None and held.is_good(None):
+                serving, seconds = one.thumbprint, held.good_until - elapsed()
+        why = error.reason, str(error), pause
+        tell(self._monitor, TokenNotFetched(_issuer_of(grant), identity.thumbprint, *why, serving, seconds))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a TokenCache holds tokens and is not pickled")

@@ -110,6 +110,9 @@ class TokenNotFetched(NamedTuple):
         reason: The stable word for why.
         detail: The same for a person.
         retry_in_seconds: For how long nobody is asked again.
+        serving: The thumbprint of the certificate with whose token requests go on; None if there is none, and they
+            fail.
+        serving_seconds: For how long they can.
     """
 
     issuer: str | None
@@ -117,6 +120,8 @@ class TokenNotFetched(NamedTuple):
     reason: Reason
     detail: str
     retry_in_seconds: float
+    serving: str | None = None
+    serving_seconds: float = 0.0
 
 
 class TokenRejected(NamedTuple):
@@ -162,4 +167,4 @@ def emit(monitor: Monitor, event: Event) -> None:
     except Exception:
         import logging
 
-        logging.getLogger("tokenbind").exception("the monitor failed on an event; the verdict stands")
+        logging.getLogger("tokenbind").exception("the monitor failed on an event; nothing else changes by that")
