@@ -63,7 +63,7 @@ def test_the_command_line_of_the_docstring(tokenbind_kit, tokenbind_client, toke
     server.private_key_pem.write_to_path(tmp_path / "server.key")
     server.cert_chain_pems[0].write_to_path(tmp_path / "server.pem")
     token = tokenbind_kit.mint(tokenbind_client, scope="invoices:read")
-    with running(tmp_path) as origin:
+    with running(service, tmp_path) as origin:
         with BoundTokenSession(
             tokenbind_client.identity, lambda: token, origin=origin, ca=tokenbind_kit.ca_pem
         ) as session:
@@ -75,12 +75,12 @@ def test_the_command_line_of_the_docstring(tokenbind_kit, tokenbind_client, toke
 
 
 @contextmanager
-def running(folder):
-    """The service on a free port; its origin."""
-    line = re.search(r"    TOKEN_ISSUER=.*?--ssl-cert-reqs \d", service.__doc__, re.DOTALL)[0]
-    command = ["env", *shlex.split(line.replace("\\\n", " ").replace("--port 8443", "--port 0"))]
+def running(program, folder):
+    """The program on a free port, started as its docstring says; its origin."""
+    line = re.search(r"    TOKEN_ISSUER=.*?--ssl-cert-reqs \d", program.__doc__, re.DOTALL)[0]
+    command = ["env", *shlex.split(re.sub(r"--port \d+", "--port 0", line.replace("\\\n", " ")))]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environ = {**os.environ, "PATH": path, "PYTHONPATH": str(Path(service.__file__).parent)}
+    environ = {**os.environ, "PATH": path, "PYTHONPATH": str(Path(program.__file__).parent)}
     with subprocess.Popen(command, cwd=folder, env=environ, stderr=subprocess.PIPE, text=True) as process:
         deadline = Timer(20, process.kill)
         deadline.start()

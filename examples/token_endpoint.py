@@ -7,7 +7,7 @@ release.
 Run it::
 
     TOKEN_ISSUER=https://as.example TOKEN_AUDIENCE=https://api.example SIGNING_KEY=issuer.key CLIENTS=clients.json \\
-    uvicorn --factory token_endpoint:from_environment --host 127.0.0.1 --port 8443 \\
+    uvicorn --factory token_endpoint:from_environment --host 127.0.0.1 --port 8444 \\
         --http tokenbind.servers.uvicorn:HTTP \\
         --ssl-keyfile server.key --ssl-certfile server.pem --ssl-ca-certs ca.pem --ssl-cert-reqs 1
 
