@@ -41,7 +41,7 @@ class Authority:
         try:
             answer = self.answers.pop(0) if self.answers else Pair(self.ca, -1, 3 / 86_400 * 1200)
             self.issued.append(answer)
-            if isinstance(answer, Exception):
+            if isinstance(answer, BaseException):
                 raise answer
             return (answer.chain, answer.key.decode()) if isinstance(answer, Pair) else answer
         finally:
@@ -87,6 +87,7 @@ def expired(ca):
     ("answer", "why"),
     [
         (OSError("secret"), "OSError"),
+        (SystemExit("secret"), "SystemExit"),
         (None, "TypeError"),
         (("secret", "b", "c"), "ValueError"),
         (("secret", "b"), "no certificate"),

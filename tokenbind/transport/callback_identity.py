@@ -103,6 +103,8 @@ class CallbackIdentity:
                 raise IdentityError("issue() returned the same certificate again")
         except IdentityError as error:
             return self._failed(str(error))
+        except BaseException as error:  # noqa: BLE001 - SystemExit would end this thread, and all renewal, without a word
+            return self._failed(f"issue() failed: {type(error).__name__}")
         self._identity = identity
         self._due = self._time_to_renew()
         self._failures = 0
