@@ -2,6 +2,7 @@
 
 from io import BytesIO, UnsupportedOperation
 import pickle
+from traceback import TracebackException
 from types import SimpleNamespace
 
 import pytest
@@ -59,6 +60,8 @@ def test_an_exception_carries_the_request_without_the_token(api, client, grant, 
         assert (answer is None) == (not server.heads)
     assert "authorization" not in getattr(caught.value.request, "headers", {})
     assert "Bearer" not in repr(vars(caught.value))
+    shown = "".join(TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "eyJ" not in shown  # as every JWT begins
 
 
 def test_hooks_see_the_last_answer_and_no_token(session, api):

@@ -132,7 +132,7 @@ class BoundTokenAdapter(BaseAdapter):
     ) -> requests.Response:
         bound = copy(request)  # not request.copy(), which copies the cookie jar too
         bound.headers = request.headers.copy()
-        bound.headers["Authorization"] = f"Bearer {credentials.token}"
+        bound.headers["Authorization"] = _Unshown(f"Bearer {credentials.token}")
         generation = self._generations.take(credentials)
         # What comes out, an answer or an exception, carries the caller's request, and never the one with the token.
         try:
@@ -151,6 +151,15 @@ class BoundTokenAdapter(BaseAdapter):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a BoundTokenAdapter holds a private key and connections, and is not pickled")
+
+
+class _Unshown(str):
+    """Not in tracebacks that come with local variables: urllib3 has the headers in many."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'Bearer ...'"
 
 
 class _Generation(HTTPAdapter):
