@@ -135,7 +135,7 @@ BREAKS = [
     (lambda files, ca: files.files[1].write_bytes(b""), "there is no private key"),
     (lambda files, ca: files.files[0].write_bytes(b"junk"), "there is no certificate"),
     (lambda files, ca: files.files[0].write_bytes(files.files[0].read_bytes()[:-30]), "cut off"),
-    (lambda files, ca: files.files[1].write_bytes(files.files[1].read_bytes()[:-30]), "cannot be read"),
+    (lambda files, ca: files.files[1].write_bytes(files.files[1].read_bytes()[:-30]), "the private key is cut off"),
     (lambda files, ca: files.files[1].write_bytes(Pair(ca).key), "does not belong to the certificate"),
     (lambda files, ca: files.write(Pair(ca, -2, -1)), "expired at"),
     (lambda files, ca: files.write(Pair(ca, 1, 2)), "is not valid before"),
@@ -175,10 +175,14 @@ def test_a_certificate_is_used_as_soon_as_it_is_valid(ca, pairs, tmp_path, clock
     assert expired.der == later(source, clock).certificate.der
 
 
-def test_an_expired_certificate_at_the_start_is_said_when_it_is_used(ca, pairs, tmp_path, clock):
-    """Its successor may be on its way; a service need not crash for that."""
-    files = Replaced(tmp_path, Pair(ca, -2, -1))
+@pytest.mark.parametrize(("days", "why"), [((-2, -1), "expired at"), ((1, 2), "is not valid before")])
+def test_an_expired_certificate_at_the_start_is_said_when_it_is_used(ca, pairs, tmp_path, clock, caplog, days, why):
+    """Its successor may be on its way; a service need not crash for that. But the log names the files at once."""
+    files = Replaced(tmp_path, Pair(ca, *days))
     source = FileIdentity(*files.files)
+    [record] = caplog.records
+    named = f"the client's certificate and key in {files.files[0]}, {files.files[1]}: the client's certificate {why} "
+    assert ("WARNING", True) == (record.levelname, record.getMessage().startswith(named))
     with pytest.raises(IdentityError, match="UTC$"):
         source.current().require_valid()
     files.write(pairs[0])
@@ -228,7 +232,7 @@ def test_a_password_is_asked_for_when_the_key_is_loaded(pairs, tmp_path, clock, 
     files.files[1].write_bytes(encrypt(pairs[1].key, b"shut"))
     clock.now += 1
     assert pairs[1].der == source.current().certificate.der
-    for why in ("raised RuntimeError", "must be a str", "returned none"):
+    for why in ("raised RuntimeError", "must be a str", "returned None"):
         files.files[0].write_bytes(pairs[2].chain + b"#" * len(asked))
         clock.now += 1
         assert pairs[1].der == source.current().certificate.der

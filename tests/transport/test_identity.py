@@ -6,18 +6,20 @@ from datetime import datetime, timedelta, timezone
 import os
 from pathlib import Path
 import pickle
+import re
 import ssl
 from time import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import rsa, x25519
+from cryptography.hazmat.primitives.serialization import pkcs12
 from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 import trustme
 
 from tokenbind import ConfigurationError, IdentityError, PeerCertificate
-from tokenbind.transport import FileIdentity, Identity, MemoryIdentity, followed_files, tls_context
+from tokenbind.transport import FileIdentity, Identity, MemoryIdentity, PKCS12Identity, followed_files, tls_context
 
 
 @pytest.fixture
@@ -58,6 +60,85 @@ def test_a_file_that_does_not_exist_is_named(tokenbind_client, tmp_path, missing
 
     with pytest.raises(IdentityError, match=f"{missing}.*No such file"):
         FileIdentity(*paths)
+
+
+def test_an_error_at_the_start_names_the_files(tokenbind_client, tokenbind_stranger, tmp_path):
+    """As the warning does later."""
+    certificate, key = tokenbind_client.write(tmp_path)
+    Path(key).write_bytes(tokenbind_stranger.key_pem)
+    named = (
+        f"the client's certificate and key in {certificate}, {key}: the private key does not belong to the certificate"
+    )
+    with pytest.raises(IdentityError, match=f"^{re.escape(named)}$"):
+        FileIdentity(certificate, key)
+    junk = tmp_path / "junk.p12"
+    junk.write_bytes(b"junk")
+    with pytest.raises(IdentityError, match=f"^the client's certificate and key in {junk}: the PKCS#12 data cannot be"):
+        PKCS12Identity(junk)
+
+
+def _public(key):
+    loaded = serialization.load_pem_private_key(key, None)
+    return loaded.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _of_openssh(key):
+    loaded = serialization.load_pem_private_key(key, None)
+    encoding, clear = serialization.Encoding.PEM, serialization.NoEncryption()
+    return loaded.private_bytes(encoding, serialization.PrivateFormat.OpenSSH, clear)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (_public, "there is no private key: this is a public key"),
+        (_of_openssh, "in OpenSSH's own format; ssh-keygen"),
+        (lambda key: key[:-30], "the private key is cut off: its END line is not there"),
+        (lambda key: key[:100], "the private key is cut off: its END line is not there"),
+        (lambda key: key[:60] + key[80:], "the private key is damaged or cut off"),
+        (lambda key: key.replace(b"PRIVATE KEY", b"FOREIGN PRIVATE KEY"), "certificate or the private key cannot be"),
+        (lambda key: b"", "there is no private key: no PEM block was found"),
+    ],
+)
+def test_what_is_wrong_with_a_key_is_said(tokenbind_client, change, why):
+    """Nobody is asked for a password that there never was."""
+    with pytest.raises(IdentityError, match=why) as caught:
+        MemoryIdentity(tokenbind_client.pem, change(tokenbind_client.key_pem))
+    assert "password" not in str(caught.value)
+
+
+def test_a_key_of_a_type_that_tls_does_not_know_is_refused_by_name(tokenbind_client):
+    """It is whole."""
+    key = x25519.X25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with pytest.raises(IdentityError, match=r"OpenSSL refuses the certificate or the private key: [A-Z_]+$"):
+        MemoryIdentity(tokenbind_client.pem, key)
+
+
+def test_certificates_alone_have_no_key(tokenbind_client, tmp_path):
+    """In the one file that was named, in both, and in memory."""
+    file = tmp_path / "client.pem"
+    file.write_text(tokenbind_client.pem)
+    why = "there is no private key: these are certificates; give it as key="
+    with pytest.raises(IdentityError, match=f"client.pem: {why}$"):
+        FileIdentity(file)
+    with pytest.raises(IdentityError, match=f"client.pem, .*client.pem: {why}$"):
+        FileIdentity(file, file)
+    with pytest.raises(IdentityError, match=f"^{why}$"):
+        MemoryIdentity(tokenbind_client.pem, tokenbind_client.pem)
+
+
+def test_another_class_is_named_where_it_is_the_right_one(tokenbind_client, tmp_path):
+    """For PKCS#12, and for the names of files."""
+    file, key = tmp_path / "client.p12", serialization.load_pem_private_key(tokenbind_client.key_pem, None)
+    certificate, encryption = tokenbind_client.peer.x509, serialization.BestAvailableEncryption(b"open")
+    file.write_bytes(pkcs12.serialize_key_and_certificates(b"client", key, certificate, None, encryption))
+    with pytest.raises(IdentityError, match="client.p12: there is no certificate: this is PKCS#12; use PKCS12Identity"):
+        FileIdentity(file)
+    for names in (("client.pem", "client.key"), (Path("client.pem"), Path("client.key")), (tokenbind_client.pem, "k")):
+        with pytest.raises(IdentityError, match="for (the name of a file|files) use FileIdentity"):
+            MemoryIdentity(*names)
 
 
 def test_a_key_of_another_certificate_is_refused(tokenbind_client, tokenbind_stranger):
@@ -324,8 +405,12 @@ def test_of_two_threads_the_newer_pair_wins(tokenbind_kit, tokenbind_client, mon
 
 def test_a_certificate_that_is_cut_off_is_refused(tokenbind_client):
     """A chain of which the end is missing could be sent, and would be refused by every server."""
-    with pytest.raises(IdentityError, match="cut off"):
-        MemoryIdentity(tokenbind_client.pem + tokenbind_client.pem[:60], tokenbind_client.key_pem)
+    pem = tokenbind_client.pem
+    for cut in (pem + pem[:60], pem[:60], pem[:-10]):
+        with pytest.raises(IdentityError, match="a certificate is cut off: its END line is not there"):
+            MemoryIdentity(cut, tokenbind_client.key_pem)
+    with pytest.raises(IdentityError, match="a certificate has no line breaks"):
+        MemoryIdentity(pem.replace("\n", "\\n"), tokenbind_client.key_pem)
 
 
 def test_a_weak_certificate_is_called_so():

@@ -52,15 +52,23 @@ class Identity:
     def __init__(self, certificates: str | bytes, key: str | bytes, password: Password = None) -> None:
         text, key_text = _text("certificates", certificates), _text("key", key)
         blocks: list[str] = _CERTIFICATE.findall(text)
-        if not blocks:
-            raise IdentityError(f"there is no certificate: {_what_it_is(text)}")
-        if text.count("-----BEGIN CERTIFICATE-----") != len(blocks):
-            raise IdentityError("a certificate is cut off: its END line is not there")
-        if "-----BEGIN" not in key_text:
-            raise IdentityError(f"there is no private key: {_what_it_is(key_text)}")
-        self._pem = "\n".join(blocks).encode("latin-1")
         # Otherwise those of a bundle would be sent twice.
-        self._key = _CERTIFICATE.sub("", key_text).strip().encode("latin-1") + b"\n"
+        key_alone = _CERTIFICATE.sub("", key_text).strip()
+        if text.count("-----BEGIN CERTIFICATE-----") != len(blocks):
+            # Environment variables make two characters of a line break.
+            ended = text.count("-----BEGIN CERTIFICATE-----") == text.count("-----END CERTIFICATE-----")
+            raise IdentityError(
+                "a certificate has no line breaks" if ended else "a certificate is cut off: its END line is not there"
+            )
+        if not blocks:
+            raise IdentityError(f"there is no certificate: {_what_it_is(text, certificates)}")
+        if "-----BEGIN" not in key_alone:
+            found = (
+                "these are certificates; give it as key=" if "-----BEGIN" in key_text else _what_it_is(key_text, key)
+            )
+            raise IdentityError(f"there is no private key: {found}")
+        self._pem = "\n".join(blocks).encode("latin-1")
+        self._key = key_alone.encode("latin-1") + b"\n"
         try:
             self._certificate = PeerCertificate.from_pem("\n".join(blocks))
             x509 = self._certificate.x509
@@ -101,11 +109,11 @@ class Identity:
         Raises:
             IdentityError: otherwise.
         """
-        problem = self._date_problem()
+        problem = self.date_problem()
         if problem is not None:
             raise IdentityError("; ".join(filter(None, (problem, self._problem))))
 
-    def _date_problem(self) -> str | None:
+    def date_problem(self) -> str | None:
         now = time()
         if self._not_before <= now < self._not_after:
             return None
@@ -150,13 +158,18 @@ class Identity:
         return f"<Identity {self.thumbprint}>"
 
 
-def _what_it_is(text: str) -> str:
+def _what_it_is(text: str, given: str | bytes) -> str:
+    """*text*, which was *given*, and is not what was needed."""
     if "PRIVATE KEY-----" in text:
         return "this is a private key; are the two swapped?"
     if "-----BEGIN CERTIFICATE REQUEST" in text:
         return "this is a certificate request; the CA makes the certificate of it"
     if text[:1] == "0" and not text.isprintable():
-        return "this is DER or PKCS#12; PEM is needed (openssl x509, pkey or pkcs12 convert it)"
+        if "\x02\x01\x03" in text[:9]:  # RFC 7292 §4: version INTEGER {v3(3)}
+            return "this is PKCS#12; use PKCS12Identity"
+        return "this is DER; PEM is needed (openssl x509 or pkey convert it)"
+    if isinstance(given, str) and given and "\n" not in given:
+        return "this is no PEM text; for the name of a file use FileIdentity"
     return "no PEM block was found"
 
 
@@ -166,7 +179,7 @@ def _text(name: str, value: str | bytes) -> str:
         # A UnicodeEncodeError would carry the secret along.
         return value.encode("utf-8", "surrogatepass").decode("latin-1")
     if not isinstance(value, bytes):
-        raise IdentityError(f"{name}= must be PEM text, as str or bytes")
+        raise IdentityError(f"{name}= must be PEM text, as str or bytes; for files use FileIdentity")
     return value.decode("latin-1")
 
 
@@ -180,8 +193,8 @@ def successor(new: Identity, last: Identity | None) -> Identity:
         return new
     if (new._pem, new._key) == (last._pem, last._key):
         return last
-    problem = new._date_problem()
-    if problem is not None and last._date_problem() is None:
+    problem = new.date_problem()
+    if problem is not None and last.date_problem() is None:
         raise IdentityError(problem)
     return new
 
@@ -194,7 +207,7 @@ def password_bytes(password: Password) -> bytes | None:
         except Exception as error:  # noqa: BLE001 - the user's own function; what it says may be the secret
             raise IdentityError(f"the function for the key's password raised {type(error).__name__}") from None
         if given is None:
-            raise IdentityError("the function for the key's password returned none")
+            raise IdentityError("the function for the key's password returned None")
     if isinstance(given, str):
         given = given.encode("utf-8", "surrogatepass")
     if given is not None and not isinstance(given, bytes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import logging
 import os
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,9 @@ from .process_lock import ProcessLock
 
 
 __all__ = ["FileIdentity", "IdentitySource", "MemoryIdentity"]
+
+
+_log = logging.getLogger("tokenbind")
 
 
 class IdentitySource(Protocol):
@@ -102,11 +106,20 @@ def follow(files: tuple[Path, ...], make: Callable[[tuple[bytes, ...]], Identity
     def note(identity: Identity, problem: str | None) -> None:
         identity.note(problem and f"its files have changed since, and cannot be used: {problem}")
 
-    return FollowedFiles(
-        "the client's certificate and key",
-        files,
-        lambda contents, last: successor(make(contents), last),
-        error=IdentityError,
-        private=files[-1] if files else None,
-        note=note,
-    )
+    what = "the client's certificate and key"
+    named = f"{what} in {', '.join(map(str, files))}" if files else what
+    try:
+        followed = FollowedFiles(
+            what,
+            files,
+            lambda contents, last: successor(make(contents), last),
+            error=IdentityError,
+            private=files[-1] if files else None,
+            note=note,
+        )
+    except IdentityError as error:
+        raise (IdentityError(f"{named}: {error}") if files else error) from None
+    problem = followed.last.date_problem()
+    if problem is not None:
+        _log.warning("%s: %s, and no request is sent with it", named, problem)
+    return followed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import os
 from pathlib import Path
+import re
 import secrets
 import ssl
 import tempfile
@@ -19,6 +20,7 @@ __all__ = ["FrozenContext", "Trust", "client_context", "is_pem", "load_identity"
 #: Which server certificates are trusted: a file of PEM certificates, their text as bytes, or None for the system's.
 Trust = str | os.PathLike[str] | bytes | None
 
+_is_common = re.compile(rb"-----BEGIN (?:(?:RSA|EC) )?PRIVATE KEY-----").search  # and no engine's or token's
 _MFD_NOEXEC_SEAL = 0x8  # Linux 6.3; needed where vm.memfd_noexec=2
 
 
@@ -128,9 +130,39 @@ def load_identity(context: ssl.SSLContext, certificates: bytes, key: bytes, pass
             raise IdentityError("the private key does not belong to the certificate") from None
         if error.reason is not None and error.reason.endswith(("_TOO_SMALL", "_TOO_WEAK")):
             raise IdentityError(f"OpenSSL refuses the certificate: {error.reason}; get a stronger one") from None
-        raise IdentityError("the certificate or the private key cannot be read; is the password right?") from None
+        raise IdentityError(_fault_of(key) or _why_unreadable(key, password, error.reason)) from None
     except OSError:  # through a pipe, OpenSSL's own reason is hidden behind ESPIPE
-        raise IdentityError("the private key cannot be read, or does not belong to the certificate") from None
+        unknown = "the private key cannot be read, or does not belong to the certificate"
+        raise IdentityError(_fault_of(key) or unknown) from None
+
+
+def _fault_of(key: bytes) -> str | None:
+    """What *key* is, by its PEM labels, if OpenSSL cannot have taken it."""
+    if b"PUBLIC KEY-----" in key and b"PRIVATE KEY-----" not in key:
+        return "there is no private key: this is a public key"
+    if b"-----BEGIN OPENSSH " in key:
+        return "the private key is in OpenSSH's own format; ssh-keygen -p -m PKCS8 -f FILE rewrites it"
+    if key.count(b"-----BEGIN ") > key.count(b"-----END "):
+        return "the private key is cut off: its END line is not there"
+    return None
+
+
+def _why_unreadable(key: bytes, password: bytes | None, reason: str | None) -> str:
+    """OpenSSL itself says "PEM lib" to nearly all of it."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    if password is not None or b"ENCRYPTED" in key:
+        return "the private key cannot be read; is the password right?"
+    if reason is not None and not reason.startswith("BAD_"):
+        return f"OpenSSL refuses the certificate or the private key: {reason}"
+    try:
+        load_pem_private_key(key, None)
+    except ValueError:
+        if _is_common(key):
+            return "the private key is damaged or cut off"
+    except Exception:  # noqa: BLE001, S110 - of a kind that is not known there
+        pass
+    return "the certificate or the private key cannot be read"
 
 
 def _never_ask() -> NoReturn:
@@ -195,7 +227,7 @@ def _through_encrypted_file(load: Load, certificates: bytes, key: bytes, passwor
     try:
         private = serialization.load_pem_private_key(key, password)
     except (ValueError, TypeError):
-        raise IdentityError("the private key cannot be read; is the password right?") from None
+        raise IdentityError(_fault_of(key) or _why_unreadable(key, password, None)) from None
     passphrase = secrets.token_hex(32)
     encrypted = private.private_bytes(
         serialization.Encoding.PEM,
