@@ -1,6 +1,8 @@
 """`CallbackIdentity`: renewed in the background in good time; the last identity stays while that fails."""
 
 import gc
+import logging
+import re
 import threading
 from time import time
 import weakref
@@ -86,10 +88,11 @@ def expired(ca):
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (OSError("secret"), "OSError"),
-        (SystemExit("secret"), "SystemExit"),
-        (None, "TypeError"),
-        (("secret", "b", "c"), "ValueError"),
+        (OSError("secret"), "issue() failed: OSError"),
+        (SystemExit("secret"), "issue() failed: SystemExit"),
+        (None, "issue() must return (certificate, key); it returned NoneType"),
+        (("secret", "b", "c"), "issue() must return (certificate, key); it returned tuple of 3"),
+        ("ab", "it returned str"),
         (("secret", "b"), "no certificate"),
         ((b"x", 5), "key= must be PEM"),
         (expired, "expired at"),
@@ -99,6 +102,7 @@ def expired(ca):
 def test_a_failure_keeps_the_last_one(authority, clock, caplog, answer, why, monkeypatch):
     """One warning says so, until it works again; and so does the error when the last one has expired."""
     monkeypatch.setattr(callback_identity, "_SHORTEST_SECONDS", 0.001)
+    caplog.set_level(logging.INFO, "tokenbind")
     with CallbackIdentity(authority) as source:
         first = source.current()
         if answer is expired:
@@ -107,11 +111,13 @@ def test_a_failure_keeps_the_last_one(authority, clock, caplog, answer, why, mon
         clock.now += 2500
         wait_for(lambda: not authority.answers or source.current() is not first)
         wait_for(lambda: source.current() is not first)
-    [record] = caplog.records
-    assert why in record.getMessage()
+        wait_for(lambda: len(caplog.records) == 2)
+    assert ["WARNING", "INFO"] == [record.levelname for record in caplog.records]
+    assert why in caplog.messages[0]
+    assert "the client's certificate can be renewed again" == caplog.messages[1]
     assert "secret" not in caplog.text
     clock.now += 3600
-    with pytest.raises(IdentityError, match=f"expired at .* UTC; its renewal fails: .*{why}"):
+    with pytest.raises(IdentityError, match=f"expired at .* UTC; its renewal fails: .*{re.escape(why)}"):
         first.require_valid()
 
 
@@ -139,14 +145,33 @@ def test_a_life_of_a_moment_is_not_a_call_without_end(authority, clock):
 
 
 def test_a_constructor_that_gets_nothing_raises(authority):
-    """The cause is the function's own error."""
-    authority.answers = [OSError("why")]
-    with pytest.raises(IdentityError, match="^issue\\(\\) failed, or returned no pair: OSError$") as caught:
+    """The function's own error, which may quote a secret, does not go along."""
+    authority.answers = [OSError("secret")]
+    with pytest.raises(IdentityError, match="^issue\\(\\) failed: OSError$") as caught:
         CallbackIdentity(authority)
-    assert "why" == str(caught.value.__cause__)
+    assert (None, None) == (caught.value.__cause__, caught.value.__context__)
     authority.answers = [("a", "b")]
     with pytest.raises(IdentityError, match="no certificate"):
         CallbackIdentity(authority)
+
+
+def test_a_coroutine_is_no_pair():
+    """It is closed: nobody will wait for it."""
+
+    async def issue():
+        return "a", "b"
+
+    with pytest.raises(IdentityError, match=r"^issue\(\) must return \(certificate, key\); it returned coroutine$"):
+        CallbackIdentity(issue)
+
+
+def test_after_its_end_the_last_one_stays(authority, clock):
+    """A request under way may need it."""
+    source = CallbackIdentity(authority)
+    first = source.current()
+    source.close()
+    clock.now += 2500
+    assert first is source.current()
 
 
 @pytest.mark.parametrize("renew_after", [0, 1, -1, 2, float("nan"), float("inf"), "1", None, True])

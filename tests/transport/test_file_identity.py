@@ -88,8 +88,8 @@ def test_a_start_while_they_are_written_succeeds(layout, pairs, tmp_path):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_rotation_is_in_use_within_a_second(layout, root, pairs, tmp_path, clock, log):
-    """A server sees the new certificate with its chain, each certificate once."""
+def test_a_rotation_is_in_use_within_a_second(layout, root, pairs, tmp_path, clock, log, caplog):
+    """A server sees the new certificate with its chain, each certificate once. The log says which one was read."""
     files = layout(tmp_path, pairs[0])
     source = FileIdentity(*files.files)
     ca = root.cert_pem.bytes()
@@ -100,6 +100,7 @@ def test_a_rotation_is_in_use_within_a_second(layout, root, pairs, tmp_path, clo
         assert pair.der == identity.certificate.der
         assert list(identity.certificate.chain) == presented(identity.ssl_context(ca), root)
     assert {"INFO"} == set(log())
+    assert caplog.messages[-1].endswith(f": {identity.thumbprint} was read, valid until {identity.not_after}")
     assert f"<FileIdentity {identity.thumbprint}>" == repr(source)
 
 

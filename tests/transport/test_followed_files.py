@@ -188,7 +188,28 @@ def test_what_cannot_be_used_changes_nothing_and_is_logged_once(followed, file, 
     clock.now += 1
     assert 2 == followed.current().number
     assert (2, None) == followed.notes[-1]
-    assert "a change is in use" in caplog.records[-1].getMessage()
+    said = [(record.levelname, record.getMessage()) for record in caplog.records[1:]]
+    assert [
+        ("INFO", f"a number in {file} can be used again"),
+        ("INFO", f"a number in {file}: a change was read"),
+    ] == said
+
+
+def test_what_is_as_before_again_can_be_used_again(followed, file, clock, caplog):
+    """Which is said if, and only if, a warning said that it cannot; nothing new was read."""
+    caplog.set_level(logging.INFO, "tokenbind")
+    file.chmod(0o600)
+    for seconds, levels in ((1, []), (3, ["WARNING", "INFO"])):
+        file.write_text("junk")
+        for _ in range(seconds * 10):
+            clock.now += 0.1
+            followed.current()
+        file.write_text("1")
+        for _ in range(30):
+            clock.now += 0.1
+            followed.current()
+        assert levels == [record.levelname for record in caplog.records]
+    assert f"a number in {file} can be used again" == caplog.records[-1].getMessage()
 
 
 def test_each_problem_is_logged_and_again_after_it_was_over(followed, file, clock, caplog):

@@ -32,8 +32,9 @@ def later(anchors, clock):
     return current
 
 
-def test_a_bundle_is_followed(pems, tmp_path, clock):
-    """The number grows when its content is another one, and only then."""
+def test_a_bundle_is_followed(pems, tmp_path, clock, caplog):
+    """The number grows when its content is another one, and only then; the log says so."""
+    caplog.set_level(logging.INFO, "tokenbind")
     file = tmp_path / "ca.pem"
     file.write_bytes(pems[0])
     anchors = TrustAnchors(str(file))
@@ -45,6 +46,7 @@ def test_a_bundle_is_followed(pems, tmp_path, clock):
         file.write_bytes(pem)
         clock.now += 1
         assert Anchors(number, pem) == anchors.current()
+    assert [f"the CA certificates in {file}: new ones were read"] * 2 == caplog.messages
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"\xff", "cut", "half"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import iscoroutine
 import logging
 import os
 from threading import Event, Thread
@@ -36,7 +37,7 @@ class CallbackIdentity:
 
     Args:
         issue: Returns certificate and key in PEM, each *str* or *bytes*: the certificate with its chain, leaf first,
-            the key unencrypted. It is called by one thread at a time.
+            the key unencrypted. It is called by one thread at a time. Of what it raises, only the kind is shown.
         renew_after: The part of the time from getting a certificate to its end, after which *issue* is called again;
             between 0 and 1.
 
@@ -60,7 +61,7 @@ class CallbackIdentity:
         self._due = self._time_to_renew()
 
     def current(self) -> Identity:
-        """The identity to use now."""
+        """The identity to use now; after `close`, the last one."""
         if os.getpid() not in self._bells:
             self._start()
         return self._identity
@@ -108,6 +109,8 @@ class CallbackIdentity:
         self._identity = identity
         self._due = self._time_to_renew()
         self._failures = 0
+        if self._warned:
+            _log.info("the client's certificate can be renewed again")
         self._warned.clear()
         return 0
 
@@ -121,11 +124,20 @@ class CallbackIdentity:
         return pause
 
     def _issued(self) -> Identity:
+        given: object = None
+        failure = None
         try:
-            certificates, key = self._issue()
-        except Exception as error:
-            raise IdentityError(f"issue() failed, or returned no pair: {type(error).__name__}") from error
-        return Identity(certificates, key)
+            given = self._issue()
+        except Exception as error:  # noqa: BLE001 - the user's own function; what it says may be the secret
+            failure = f"issue() failed: {type(error).__name__}"
+        if failure:  # raised here, and not in the handler: the error in there would go along
+            raise IdentityError(failure)
+        if not isinstance(given, (tuple, list)) or len(given) != 2:
+            if iscoroutine(given):
+                given.close()
+            size = f" of {len(given)}" if isinstance(given, (tuple, list)) else ""
+            raise IdentityError(f"issue() must return (certificate, key); it returned {type(given).__name__}{size}")
+        return Identity(*given)
 
     def _time_to_renew(self) -> float:
         return time() + max(self._identity.remaining_seconds() * self._renew_after, _SHORTEST_SECONDS)

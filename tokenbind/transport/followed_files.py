@@ -61,6 +61,7 @@ class FollowedFiles(Generic[T]):
         error: Makes an error of the words for why a file cannot be read.
         private: One of the files; if it is open to others, one warning says so.
         note: Called with the value in use and what is wrong with the files, or None when that is over.
+        news: What the log says of a value that was made anew; whoever asks for it may not use it yet.
 
     Raises:
         TokenBindError: that of *make* or *error*, if after a second of trying there is no value.
@@ -75,9 +76,10 @@ class FollowedFiles(Generic[T]):
         error: Callable[[str], TokenBindError],
         private: Path | None = None,
         note: Callable[[T, str | None], None] = lambda _value, _problem: None,
+        news: Callable[[T], str] = lambda _value: "a change was read",
     ) -> None:
         self._what = f"{what} in {', '.join(map(str, files))}"
-        self._files, self._make, self._error, self._note = files, make, error, note
+        self._files, self._make, self._error, self._note, self._news = files, make, error, note, news
         self._private, self._private_mode = private, 0
         self._lock = ProcessLock()
         self._warned: set[str] = set()
@@ -157,9 +159,11 @@ class FollowedFiles(Generic[T]):
         if seen.problem != last.problem:
             self._note(seen.value, seen.problem)
         if seen.problem is None:
+            if self._warned:
+                _log.info("%s can be used again", self._what)
             self._warned.clear()
             if seen.value is not last.value:
-                _log.info("%s: a change is in use", self._what)
+                _log.info("%s: %s", self._what, self._news(seen.value))
         # Half a rewrite is no news.
         elif seen.problem not in self._warned and now >= seen.failing_since + _SETTLED_SECONDS:
             self._warned.add(seen.problem)

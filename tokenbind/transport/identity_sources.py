@@ -116,6 +116,7 @@ def follow(files: tuple[Path, ...], make: Callable[[tuple[bytes, ...]], Identity
             error=IdentityError,
             private=files[-1] if files else None,
             note=note,
+            news=lambda identity: f"{identity.thumbprint} was read, valid until {identity.not_after}",
         )
     except IdentityError as error:
         raise (IdentityError(f"{named}: {error}") if files else error) from None

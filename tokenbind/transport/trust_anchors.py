@@ -58,7 +58,9 @@ class TrustAnchors:
             return Anchors(1 if last is None else last.number + 1, pem)
 
         try:
-            self._source = FollowedFiles("the CA certificates", files, anchors, error=_problem)
+            self._source = FollowedFiles(
+                "the CA certificates", files, anchors, error=_problem, news=lambda _anchors: "new ones were read"
+            )
         except ConfigurationError:
             if files and not files[0].exists():
                 raise ConfigurationError(f"ca= names a file that does not exist: {str(files[0])!r}") from None
