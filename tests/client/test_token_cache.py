@@ -91,6 +91,20 @@ def test_one_who_is_refused_leaves_it_to_the_others(cache, grant):
     assert ["one", "other"] == grant.asked
 
 
+def test_one_whose_tokens_are_refused_leaves_it_to_the_others(cache, grant, clock):
+    """Of those who share a cache each has another token once in half a minute, and nobody more."""
+    one, other = Somebody("one"), Somebody("other")
+    for identity in (one, other):
+        first = fetched(cache, identity)[1]
+        second = fetched(cache, identity, None, first)[1]
+        assert first != second
+        with pytest.raises(ClientError, match="refuses every token"):
+            fetched(cache, identity, None, second)
+    assert ["one"] * 2 + ["other"] * 2 == grant.asked
+    clock.move(31)
+    assert "token-5" == fetched(cache, other, None, second)[1]
+
+
 def test_the_number_of_certificates_is_bounded(cache, grant, clock):
     """In a process that lives for years; the last ones are kept."""
     for number in range(100):

@@ -94,7 +94,7 @@ class TokenCache(Forking):
         self._monitor = monitor
         self._held: dict[str, _Held] = {}
         self._failures: dict[str, _Failure] = {}  # by thumbprint; of a server that is away, under _ANYBODY
-        self._no_rejection_until = 0.0
+        self._no_rejection_until: dict[str, float] = {}  # by thumbprint: what one client does is not another's fault
         self._passed: tuple[Identity, str] | None = None
         super().__init__()
 
@@ -160,7 +160,7 @@ class TokenCache(Forking):
                     flight = starting = self._flights[asking.thumbprint] = Future()
                     starting.set_running_or_notify_cancel()  # so that a task which is cancelled leaves it to the others
                     if rejected is not None:
-                        self._no_rejection_until = elapsed() + _REJECTION_PAUSE_SECONDS
+                        _keep(self._no_rejection_until, asking.thumbprint, elapsed() + _REJECTION_PAUSE_SECONDS)
             if starting is not None:
                 self._start(grant, asking, previous, starting)
         except BaseException:  # such as that of a signal: the thread may never run, and all would wait for it
@@ -198,7 +198,7 @@ class TokenCache(Forking):
         for failure in (self._failures.get(identity.thumbprint), self._failures.get(_ANYBODY)):
             if failure is not None and now < failure.until:
                 return failure.error
-        if rejected is not None and now < self._no_rejection_until:
+        if rejected is not None and now < self._no_rejection_until.get(identity.thumbprint, now):
             return ClientError(Reason.TOKEN_REVOKED, "the API refuses every token")
         return None
 
