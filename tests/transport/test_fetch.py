@@ -1,6 +1,7 @@
 """Outgoing HTTPS, bounded, against a real server that answers what no server should."""
 
 from contextlib import suppress
+from http.client import RemoteDisconnected
 from pathlib import Path
 import socket
 import ssl
@@ -12,6 +13,7 @@ import pytest
 import trustme
 
 from tokenbind.transport import FetchError, fetch
+from tokenbind.transport.connection import BoundedConnection
 from tokenbind.transport.fetch import shown
 from tokenbind.transport.tls_context import client_context
 
@@ -293,6 +295,28 @@ def test_an_error_says_whether_anything_was_sent(listening, answering, context):
     with pytest.raises(FetchError, match="did not answer within") as caught:
         fetch("https://127.0.0.1:1/", context=context, timeout_seconds=0)
     assert (False, False) == (caught.value.sent, caught.value.broken_off)
+
+
+@pytest.mark.parametrize("kind", [RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError])
+def test_a_server_that_closes_in_place_of_an_answer_may_not_take_our_certificate(
+    saying, tokenbind_kit, monkeypatch, kind
+):
+    """Said of a context that presents one, and of no other. How it ends depends on which packet came first."""
+
+    def closed(connection):
+        raise kind
+
+    if kind is not RemoteDisconnected:
+        monkeypatch.setattr(BoundedConnection, "getresponse", closed)
+    url, client = saying(b""), tokenbind_kit.client().identity.current()
+    hint = "it closed the connection: if it asks for certificates, does it take ours (its CA, its dates)?"
+    for context, hinted in (
+        (client.ssl_context(tokenbind_kit.ca_pem), True),
+        (client_context(tokenbind_kit.ca_pem), False),
+    ):
+        with pytest.raises(FetchError, match=f"cannot be reached: {kind.__name__}") as caught:
+            fetch(url, context=context)
+        assert (hinted, True) == (hint in str(caught.value), caught.value.broken_off)
 
 
 def test_a_server_that_wants_another_certificate_is_told_apart(listening, context, tokenbind_kit):

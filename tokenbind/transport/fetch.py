@@ -106,8 +106,11 @@ def fetch(
             with closing(connection.getresponse()) as answer:
                 response = Response(answer.status, answer.headers, _read_body(url, answer, max_bytes))
         except _NO_ANSWER as error:
-            failure = f"cannot be reached{' through the proxy' if through else ''}: {_kind_of(error)}"
             broken_off = isinstance(error, _BROKEN_OFF)
+            # With TLS 1.3, a server refuses our certificate when we have finished, and some do so without a word.
+            asked = broken_off and connection.secured and getattr(context, "presents_certificate", False)
+            kind = f"{type(error).__name__} ({_CLOSED})" if asked else _kind_of(error, through is not None)
+            failure = f"cannot be reached{' through the proxy' if through else ''}: {kind}"
         if connection.late:
             broken_off = False
             response, failure = None, f"did not answer within {timeout_seconds:.3g} seconds"
@@ -170,17 +173,21 @@ def _read_body(url: str, answer: urllib3.BaseHTTPResponse, max_bytes: int) -> by
     return bytes(data)
 
 
-def _kind_of(error: Exception) -> str:
+def _kind_of(error: Exception, through_proxy: bool) -> str:
     refused = re.match(r"Tunnel connection failed: (\d{3}) ", str(error))
     if refused:
         return f"it answered {refused[1]}"
     if reason := getattr(error, "verify_message", ""):
-        return f"{type(error).__name__} ({reason}); ca= says who vouches for that server"
+        hint = "ca= says who vouches for that server"
+        if through_proxy:
+            hint = f"if the proxy looks inside TLS, nothing can be bound: have this host exempt; or else {hint}"
+        return f"{type(error).__name__} ({reason}); {hint}"
     if _is_about_us(str(getattr(error, "reason", ""))):
         return f"{type(error).__name__} (it does not take our certificate: {getattr(error, 'reason', '')})"
     return f"{type(error).__name__}{next((f' ({hint})' for kind, hint in _HINTS if isinstance(error, kind)), '')}"
 
 
+_CLOSED = "it closed the connection: if it asks for certificates, does it take ours (its CA, its dates)?"
 # Alerts of RFC 8446 §6.2, as OpenSSL names them.
 _is_about_us = re.compile(r"\w*ALERT_(?:\w*CERTIFICATE\w*|UNKNOWN_CA)").fullmatch
 _HINTS: tuple[tuple[type[Exception], str], ...] = (

@@ -33,6 +33,8 @@ class FrozenContext(ssl.SSLContext):
     """
 
     _frozen = False
+    #: Whether it has a client certificate.
+    presents_certificate = False
 
     def freeze(self) -> FrozenContext:
         object.__setattr__(self, "_frozen", True)
@@ -41,6 +43,7 @@ class FrozenContext(ssl.SSLContext):
     def load_cert_chain(self, *args: Any, **options: Any) -> None:
         self._refuse_if_frozen("load_cert_chain")
         super().load_cert_chain(*args, **options)
+        self.presents_certificate = True
 
     def load_verify_locations(self, *args: Any, **options: Any) -> None:
         self._refuse_if_frozen("load_verify_locations")
