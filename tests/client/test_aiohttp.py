@@ -465,9 +465,9 @@ class TestConstruction:
         [
             ({"proxy": "https://127.0.0.1:1"}, ConfigurationError, "proxy="),
             ({"origin": None}, ConfigurationError, "origin="),
-            ({"auth": None}, TypeError, "auth"),
-            ({"trust_env": True}, TypeError, "trust_env"),
-            ({"connector": None}, TypeError, "connector"),
+            ({"auth": None}, ConfigurationError, "auth"),
+            ({"trust_env": True}, ConfigurationError, "trust_env"),
+            ({"connector": None}, ConfigurationError, "connector"),
         ],
     )
     def test_what_cannot_be(self, talk, options, error, message):

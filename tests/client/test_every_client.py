@@ -146,6 +146,9 @@ def test_the_caller_never_sees_the_token_on_its_request(api, open_client):
         ({"identity": ("client.pem", "client.key")}, "FileIdentity"),
         ({"ca": b"no PEM"}, "no PEM certificates"),
         ({"check_binding": "yes"}, "auto, require, off"),
+        ({"monitor": print}, r"record\(event\)"),
+        ({"verify": False}, "verify= is none of"),
+        ({"time_out": 5}, "time_out= is none of"),
         ({"check_binding": "auto", "tokens": TokenCache(lambda: "token")}, "where the TokenCache is made"),
     ],
 )

@@ -36,7 +36,7 @@ def test_a_redirect_to_another_host_or_port(api, open_client, grant, name, answe
     with Recorder(api.kit.ca, name, answer) as foreign:
         url = f"{api.url}/redirect?{foreign.url}/x"
         caller = open_client()
-        with pytest.raises(OriginRefused, match="nothing was sent"):
+        with pytest.raises(OriginRefused, match="nothing was sent there"):
             caller.call(url)
         assert 302 == caller.call(url, follow_redirects=False).status
         assert (0, 1) == (foreign.connections, len(grant.asked))

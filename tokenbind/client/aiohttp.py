@@ -29,7 +29,7 @@ from .generations import Generations
 from .token_cache import Tokens
 
 
-__all__ = ["AiohttpOptions", "BoundTokenSession", "ConnectorOptions", "SessionOptions"]
+__all__ = ["AiohttpOptions", "BoundTokenSession", "ConnectorOptions", "Pending", "SessionOptions"]
 
 _MAX_REFUSAL_BYTES = 65_536
 Answer_co = TypeVar("Answer_co", covariant=True)

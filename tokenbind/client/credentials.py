@@ -21,7 +21,7 @@ from ..transport.tls_context import Trust
 from ..transport.trust_anchors import TrustAnchors, TrustSource
 from .binding_check import CheckBinding
 from .origin import Origin
-from .telling import tell
+from .telling import require_monitor, tell
 from .token_cache import TokenCache, Tokens
 
 
@@ -89,7 +89,12 @@ class CredentialChooser(Forking):
         check_binding: CheckBinding | None = None,
         replay_on_401: bool = True,
         monitor: Monitor | None = None,
+        **unknown: object,
     ) -> None:
+        if unknown:
+            name = next(iter(unknown))
+            raise ConfigurationError(f"{name}= is none of the arguments: identity, tokens and ca= settle how we send")
+        require_monitor(monitor)
         if not callable(getattr(identity, "current", None)):
             raise ConfigurationError('the identity must be one, such as FileIdentity("client.pem", "client.key")')
         if isinstance(tokens, TokenCache):

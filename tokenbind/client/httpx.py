@@ -293,7 +293,7 @@ def _split(options: ClientOptions, origin: str) -> tuple[dict[str, Any], dict[st
     """Those of the transport, and those of the client."""
     if foreign := sorted(options.keys() - ClientOptions.__optional_keys__):
         raise ConfigurationError(
-            f"{foreign[0]}= is refused: identity, tokens, ca= and proxy= settle how requests are protected and sent"
+            f"{foreign[0]}= is none of the arguments: identity, tokens, ca= and proxy= settle how we send"
         )
     ours = {name: options.pop(name) for name in _OURS & options.keys()}  # type: ignore[misc]
     return ours, {"base_url": origin, **options, "trust_env": False}

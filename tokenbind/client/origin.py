@@ -44,7 +44,11 @@ class Origin:
         if not url.startswith(self._prefix):
             read = read_https_url(url)
             if read is None or read.origin != self._origin:
-                raise OriginRefused(f"the token and the certificate are for {self._text} only; nothing was sent")
+                where = "what is no https URL" if read is None else read._replace(target="")
+                raise OriginRefused(
+                    f"a request or a redirect to {where} is refused: token and certificate are for {self._text} only; "
+                    "nothing was sent there"
+                )
         if host is not None and host != self._host:
             read = read_https_url(f"https://{host}")
             if read is None or read.origin != self._origin or read.target or "#" in host:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from ..errors import ConfigurationError
 from ..monitoring import (
-    Event,
+    ClientEvent,
     IdentityRotated,
     Monitor,
     RequestRetried,
@@ -16,12 +17,22 @@ from ..monitoring import (
 )
 
 
-__all__ = ["tell"]
+__all__ = ["require_monitor", "tell"]
 
 _log = logging.getLogger("tokenbind")
 
 
-def tell(monitor: Monitor | None, event: Event) -> None:
+def require_monitor(monitor: object) -> None:
+    """Pass if it is one, or None.
+
+    Raises:
+        ConfigurationError: otherwise; each event would be lost.
+    """
+    if monitor is not None and not callable(getattr(monitor, "record", None)):
+        raise ConfigurationError("monitor= must have a method record(event)")
+
+
+def tell(monitor: Monitor | None, event: ClientEvent) -> None:
     """Give *event* to *monitor*; without one it goes to the log: a failure as a warning, the rest for who looks."""
     if monitor is not None:
         emit(monitor, event)

@@ -22,7 +22,7 @@ from ..tokens.forking import Forking
 from ..transport import Identity
 from .binding_check import CheckBinding, require_token_of
 from .grants import Grant, IssuedToken
-from .telling import tell
+from .telling import require_monitor, tell
 
 
 __all__ = ["TokenCache", "Tokens"]
@@ -87,6 +87,7 @@ class TokenCache(Forking):
     ) -> None:
         if not callable(tokens) and not callable(getattr(tokens, "fetch", None)):
             raise ConfigurationError("the tokens come from a grant, or from a function, such as lambda: token")
+        require_monitor(monitor)
         if check_binding not in get_args(CheckBinding):
             raise ConfigurationError(f"check_binding= is one of {', '.join(get_args(CheckBinding))}")
         self._tokens = tokens

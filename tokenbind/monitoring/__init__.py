@@ -14,6 +14,7 @@ from ..errors import Reason
 
 __all__ = [
     "Accepted",
+    "ClientEvent",
     "Event",
     "IdentityRotated",
     "Monitor",
@@ -150,7 +151,8 @@ class RequestRetried(NamedTuple):
     thumbprint: str
 
 
-Event = Accepted | Refused | IdentityRotated | TokenFetched | TokenNotFetched | TokenRejected | RequestRetried
+ClientEvent = IdentityRotated | TokenFetched | TokenNotFetched | TokenRejected | RequestRetried
+Event = Accepted | Refused | ClientEvent
 
 
 class Monitor(Protocol):
