@@ -480,7 +480,7 @@ def test_a_certificate_has_dates(tokenbind_kit, tokenbind_client):
 def test_only_the_latest_contexts_are_kept(tokenbind_client):
     """One for each CA bundle; bundles change, too."""
     identity = tokenbind_client.identity.current()
-    contexts = [identity.ssl_context(trustme.CA().cert_pem.bytes()) for _ in range(6)]
+    contexts = [identity.ssl_context(trustme.CA().cert_pem.bytes()) for _ in range(34)]
     assert contexts[2:] == list(identity._contexts.values())
 
 

@@ -25,7 +25,8 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\r?\n.*?\r?\n-----END CER
 _MAX_PASSWORD_BYTES = 1024  # ssl's
 
 _generations = count(1)
-_MAX_CONTEXTS = 4  # one for each CA bundle: that of the API, that of the authorization server, and their successors
+# One for each CA bundle: those of all APIs and authorization servers. With fewer, each request would make one anew.
+_MAX_CONTEXTS = 32
 
 
 class Identity:
