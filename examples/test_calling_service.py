@@ -44,4 +44,6 @@ def test_a_stranger_gets_no_report(environment, tokenbind_stranger):
     """The authorization server does not know it."""
     with environment(tokenbind_stranger) as client:
         answer = client.get("/report")
-    assert (502, "the authorization server refused: invalid_client") == (answer.status_code, answer.json()["error"])
+    hint = f"is the certificate {tokenbind_stranger.thumbprint} registered for client_id 'billing'?"
+    assert 502 == answer.status_code
+    assert f"the authorization server refused: invalid_client; {hint}" == answer.json()["error"]

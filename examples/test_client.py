@@ -43,7 +43,8 @@ def test_the_client_gets_the_answer(run, tokenbind_client):
 
 def test_a_stranger_gets_no_token(run, tokenbind_stranger):
     """Exit status 1, and one plain sentence."""
-    assert (1, "", "client: the authorization server refused: invalid_client\n") == run(tokenbind_stranger)
+    hint = f"is the certificate {tokenbind_stranger.thumbprint} registered for client_id 'billing'?"
+    assert (1, "", f"client: the authorization server refused: invalid_client; {hint}\n") == run(tokenbind_stranger)
 
 
 def test_a_scope_too_small_is_the_apis_answer(run, tokenbind_client):

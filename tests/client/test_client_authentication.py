@@ -34,8 +34,10 @@ def test_the_certificate_says_who_it_is(
 
     assert True is authorization_server.holds(issued.access_token, tokenbind_client)
     assert {"grant_type", "client_id"} == set(dict(authorization_server.forms[0]))
-    refused(grant, tokenbind_stranger)
-    refused(grant_of(ClientCredentials, client_id="other", authentication=method), tokenbind_client)
+    message = refused(grant, tokenbind_stranger)
+    assert message.endswith(f"is the certificate {tokenbind_stranger.thumbprint} registered for client_id 'billing'?")
+    message = refused(grant_of(ClientCredentials, client_id="other", authentication=method), tokenbind_client)
+    assert message.endswith(f"is the certificate {tokenbind_client.thumbprint} registered for client_id 'other'?")
     assert [] == caplog.records
 
 
@@ -53,7 +55,8 @@ def test_a_jwt_says_who_it_is(authorization_server, grant_of, tokenbind_client, 
     assert {"grant_type", "client_id", "client_assertion_type", "client_assertion"} == set(form)
 
     other = PrivateKeyJWT(SigningKey.generate(algorithm, kid=key.kid))
-    refused(grant_of(ClientCredentials, authentication=other), tokenbind_client)
+    message = refused(grant_of(ClientCredentials, authentication=other), tokenbind_client)
+    assert "the authorization server refused: invalid_client" == message
     refused(grant_of(ClientCredentials), tokenbind_client)
     refused(grant_of(ClientCredentials, authentication=PrivateKeyJWT(key), client_id="other"), tokenbind_client)
     elsewhere = PrivateKeyJWT(key, audience="https://elsewhere.example")
@@ -142,7 +145,10 @@ def test_what_is_no_secret_is_refused_at_once(secret):
     with pytest.raises(ConfigurationError, match="without the line break") as caught:
         ClientSecretBasic(secret)
     assert "s3cret" not in str(caught.value)
-    with pytest.raises(ClientError, match="returned no printable text") as caught:
+    given = "text with the line break that ends its file; strip it" if secret == "s3cret\n" else "no printable text"
+    with pytest.raises(
+        ClientError, match=f"^the client secret could not be had: its function returned {given}$"
+    ) as caught:
         ClientSecretBasic(lambda: secret).secret()
     assert Reason.IDENTITY_UNUSABLE is caught.value.reason
     assert "s3cret" not in str(caught.value)

@@ -89,6 +89,7 @@ def test_the_first_svid(api, ca):
         assert leaf_of(given).thumbprint == identity.thumbprint
         assert BILLING == source.spiffe_id
         assert f"<SpiffeIdentity {BILLING}>" == repr(source)
+        assert f"<trust bundle of <SpiffeIdentity {BILLING}>>" == repr(source.ca)
         assert source.current() is identity
         assert source.ca.current() is anchors
         assert bundle(ca) == ssl.PEM_cert_to_DER_cert(anchors.pem.decode())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tokenbind import ClientError, GrantError, Reason
+from tokenbind import ClientError, ConfigurationError, GrantError, Reason
 from tokenbind.client.token_exchange import TokenExchange
 
 from .authorization_server import ACCESS_TOKEN, answer
@@ -70,6 +70,19 @@ def test_functions_are_asked_each_time(authorization_server, grant_of, tokenbind
         grant.fetch(tokenbind_client.identity.current())
     assert Reason.IDENTITY_UNUSABLE is caught.value.reason
     assert 2 == len(authorization_server.forms)
+
+
+def test_a_token_with_a_line_break_is_refused_by_name(authorization_server, exchange):
+    """At once, or when a function gives it; it is not shown."""
+    for name, tokens in (("subject_token", ("s3cret\n", None)), ("actor_token", ("s", "s3cret\n"))):
+        with pytest.raises(ConfigurationError, match=f"{name}= .* without the line break") as caught:
+            exchange(tokens[0], actor_token=tokens[1])
+        assert "s3cret" not in str(caught.value)
+    with pytest.raises(
+        ClientError, match="the subject token could not be had: .* line break that ends its file; strip"
+    ):
+        exchange(lambda: "s3cret\n")
+    assert [] == authorization_server.asked
 
 
 def test_an_actor_token_that_cannot_be_had(authorization_server, exchange):

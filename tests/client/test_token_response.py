@@ -53,6 +53,27 @@ def test_a_refusal_is_not_long_and_does_not_show_what_was_sent():
     assert ("x-...", None) == (caught.value.error, caught.value.description)
 
 
+@pytest.mark.parametrize("secret", ["i", "_", "invalid_grant", "grant"])
+def test_a_registered_code_is_never_masked(secret):
+    """Whatever the secret: callers decide by it. What is masked elsewhere stays so."""
+    with pytest.raises(GrantError) as caught:
+        read({"error": "invalid_grant", "error_description": f"no {secret}!"}, 400, secrets=[secret])
+    assert "invalid_grant" == caught.value.error
+    assert secret not in caught.value.description
+
+
+def test_a_hint_goes_with_its_code_alone():
+    """And stands in the message."""
+    for code, words in (
+        ("invalid_grant", "refused: invalid_grant; log in"),
+        ("invalid_scope", "refused: invalid_scope"),
+    ):
+        with pytest.raises(GrantError, match=f"{words}$"):
+            read_token_response(
+                Response(400, {}, json.dumps({"error": code}).encode()), (), {"invalid_grant": "log in"}
+            )
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "words"),
     [

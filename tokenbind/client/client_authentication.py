@@ -187,7 +187,9 @@ def ask_for(source: str | Callable[[], str], what: str) -> str:
             Reason.IDENTITY_UNUSABLE, f"{what} could not be had: its function raised {type(error).__name__}"
         ) from error
     if not is_printable(text):
-        raise ClientError(Reason.IDENTITY_UNUSABLE, f"{what} could not be had: its function returned no printable text")
+        ended = isinstance(text, str) and is_printable(text.strip())
+        given = "text with the line break that ends its file; strip it" if ended else "no printable text"
+        raise ClientError(Reason.IDENTITY_UNUSABLE, f"{what} could not be had: its function returned {given}")
     return text
 
 

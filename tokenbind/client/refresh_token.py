@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Unpack
 
-from ..errors import ClientError, ConfigurationError, GrantError, Reason
+from ..errors import ClientError, ConfigurationError, Reason
 from ..tokens.forking import Forking
 from ..transport import Identity
 from .client_authentication import is_printable
@@ -88,15 +88,7 @@ class RefreshToken(EndpointGrant, Forking):
         self._hand_over()
         refresh_token = self._refresh_token
         form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token), *self._form]
-        try:
-            members = self._endpoint.ask(identity, form, [refresh_token], once=True)
-        except GrantError as error:
-            if error.error != "invalid_grant":
-                raise
-            after = error.retry_after_seconds
-            raise GrantError(
-                error.error, error.description, error.status, retry_after_seconds=after, hint=_HINT
-            ) from None
+        members = self._endpoint.ask(identity, form, [refresh_token], hints={"invalid_grant": _HINT}, once=True)
         new = members.get("refresh_token")
         if new is not None and not is_printable(new):
             raise strange("its refresh_token is no text")

@@ -252,6 +252,9 @@ class _TrustBundle:
     def current(self) -> Anchors:
         return self._source._last().anchors
 
+    def __repr__(self) -> str:
+        return f"<trust bundle of {self._source!r}>"
+
 
 def _address(socket: str | os.PathLike[str] | None) -> str:
     given = os.environ.get("SPIFFE_ENDPOINT_SOCKET", "") if socket is None else os.fspath(socket)

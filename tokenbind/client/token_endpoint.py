@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 import logging
 from math import inf
 from random import uniform
@@ -97,6 +97,7 @@ class TokenEndpoint:
         form: Collection[tuple[str, str]],
         secrets: Collection[str] = (),
         *,
+        hints: Mapping[str, str] | None = None,
         once: bool = False,
     ) -> dict[str, Any]:
         """Send *form*, with what authenticates the client, over a connection that presents *identity*.
@@ -107,6 +108,7 @@ class TokenEndpoint:
 
         Args:
             secrets: What must not stand in a message, even if the server quotes it.
+            hints: What a `GrantError` says besides, for its code.
             once: Never again after anything was sent.
 
         Raises:
@@ -122,12 +124,18 @@ class TokenEndpoint:
                 break
             sleep(pause)
         if isinstance(answer, Response):
-            return read_token_response(answer, [*secrets, *proven])
+            return read_token_response(answer, [*secrets, *proven], {**self._hints(identity), **(hints or {})})
         raise ClientError(
             Reason.AUTHORIZATION_SERVER_UNREACHABLE,
             f"no token: {answer}",
             retry_after_seconds=answer.retry_after_seconds,
         )
+
+    def _hints(self, identity: Identity) -> dict[str, str]:
+        if self._method not in {"tls_client_auth", "self_signed_tls_client_auth"}:
+            return {}
+        question = f"is the certificate {identity.thumbprint} registered for client_id {self.client_id!r}?"
+        return {"invalid_client": question}
 
     def _try(
         self, identity: Identity, form: Collection[tuple[str, str]], deadline: float

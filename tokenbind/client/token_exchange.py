@@ -56,7 +56,8 @@ class TokenExchange(EndpointGrant):
     ) -> None:
         for name, token in (("subject_token", subject_token), ("actor_token", actor_token)):
             if not (callable(token) or is_printable(token) or (token is None and name == "actor_token")):
-                raise ConfigurationError(f"{name}= is printable text, or a function that returns it")
+                text = "printable text, without the line break that ends its file"
+                raise ConfigurationError(f"{name}= is {text}, or a function that returns it")
         if not is_printable(subject_token_type) or not is_printable(actor_token_type):
             raise ConfigurationError(f"the type of a token is a URI, such as {_ACCESS_TOKEN}")
         if requested_token_type not in (None, _ACCESS_TOKEN, _JWT):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 import re
 from typing import Any, NamedTuple
 
@@ -17,6 +17,26 @@ __all__ = ["IssuedToken", "is_bearer_token", "read_token", "read_token_response"
 
 # RFC 6750 §2.1. Anything else cannot stand in a header, and http.client would quote it whole in its error.
 is_bearer_token: Callable[[str], object] = re.compile(r"[A-Za-z0-9\-._~+/]+=*").fullmatch
+
+# Those of RFC 6749 §5.2, and of later registrations for token endpoints. They are no secrets, whatever is contained in
+# them; a code that is none of these may be a secret that was quoted.
+_CODES = frozenset(
+    {
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+        "invalid_target",
+        "invalid_dpop_proof",
+        "use_dpop_nonce",
+        "access_denied",
+        "server_error",
+        "temporarily_unavailable",
+        "slow_down",
+    }
+)
 
 _DEFAULT_SECONDS = 60  # where the server does not say for how long
 
@@ -38,11 +58,14 @@ class IssuedToken(NamedTuple):
         return f"<IssuedToken for {self.expires_in_seconds:g} s>"
 
 
-def read_token_response(response: Response, secrets: Collection[str] = ()) -> dict[str, Any]:
+def read_token_response(
+    response: Response, secrets: Collection[str] = (), hints: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The members of an answer that is no error. Does NOT look at any of them: `read_token` does.
 
     Args:
         secrets: What was sent and must not come back in a message; some servers quote it.
+        hints: What the message says besides, for an error code.
 
     Raises:
         GrantError: if the server says that it refuses.
@@ -60,7 +83,8 @@ def read_token_response(response: Response, secrets: Collection[str] = ()) -> di
     code, description = members.get("error"), members.get("error_description")
     if isinstance(code, str) and (status != 200 or "access_token" not in members):
         shown = _printable(description, secrets) if isinstance(description, str) else None
-        raise GrantError(_printable(code, secrets), shown, status, retry_after_seconds=pause)
+        code = code if code in _CODES else _printable(code, secrets)
+        raise GrantError(code, shown, status, retry_after_seconds=pause, hint=(hints or {}).get(code))
     if status != 200:
         raise strange(f"it answered {status} without an error code", pause)
     return members
