@@ -47,7 +47,7 @@ def row_of(name: str, counted: dict[str, Any]) -> str:
 
 def how_of(counted: dict[str, Any]) -> str:
     """What there was instead of answers; empty if there was nothing."""
-    return "".join(f"    {number} times {what}\n" for what, number in counted["how"].items())
+    return "".join(f"    {number} times {what[:100]}\n" for what, number in counted["how"].items())
 
 
 GROWTH = "What {rotations} rotations leave behind in the process of client, API and authorization server:"
