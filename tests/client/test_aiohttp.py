@@ -432,6 +432,26 @@ class TestEnds:
 
         talk(dialogue)
 
+    def test_how_connections_end_is_of_no_interest(self, talk):
+        """Such as on data that come after the end: nobody is to be told that an error was never retrieved."""
+
+        class Connection:
+            pass
+
+        said, connections = [], [Connection()]
+
+        async def dialogue(session):
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _, context: said.append(context["message"]))
+            connections[0].closed = loop.create_future()
+            session._connections._used.add(connections[0])
+            loop.call_later(0.05, connections[0].closed.set_exception, aiohttp.ClientConnectionError("lost"))
+
+        talk(dialogue)
+        assert connections.pop().closed.done()
+        gc.collect()
+        assert [] == said
+
     def test_a_fork_does_not_end_the_connections_of_the_parent(self, api, client, tmp_path):
         """A process that is started meanwhile forgets them, and says nothing on them."""
         (tmp_path / "ca.pem").write_bytes(api.kit.ca_pem)

@@ -221,7 +221,7 @@ class _Connections(aiohttp.BaseConnector):
             another = await self._chooser.another_async(credentials, challenge, replayable=replayable)
             if another is None:
                 return response
-            # To its end, if it has one: its connection is used again then.
+            # To its end, so that its connection is used again.
             with suppress(asyncio.IncompleteReadError, aiohttp.ClientError):
                 await response.content.readexactly(_MAX_REFUSAL_BYTES)
         except BaseException:
@@ -279,12 +279,12 @@ class _Connections(aiohttp.BaseConnector):
             closing.add_done_callback(self._closing.discard)
 
     async def close_all(self) -> None:
-        """Close the connections of all generations."""
+        """Close the connections of all generations, and wait for those that were broken off: they outlive the loop."""
         closing = [pool.close() for pool in self._generations.drop_all()]
         await asyncio.gather(*closing, *self._closing, return_exceptions=True)
-        # aiohttp does not wait for what it broke off before, and it would outlive the loop.
-        if ends := [end for one in [*self._used] if (end := getattr(one, "closed", None))]:  # none in aiohttp 3.12.0
-            await asyncio.wait(ends, timeout=2)
+        ends = [end for one in [*self._used] if (end := getattr(one, "closed", None))]  # none in aiohttp 3.12.0
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*ends, return_exceptions=True), 2)  # how they end is of no interest
 
 
 def _take(options: dict[str, Any], kind: type) -> dict[str, Any]:
