@@ -478,11 +478,20 @@ class TestErrors:
 
         assert "authorization" not in caught.value.request.headers
 
-    def test_another_server_by_name(self, api, open_sync):
-        """The extension would have TLS take another server's certificate for the origin's."""
-        with open_sync() as client, pytest.raises(OriginRefused, match="sni_hostname"):
-            client.get("/", extensions={"sni_hostname": "localhost"})
+    @pytest.mark.parametrize(
+        "extensions", [{"sni_hostname": "localhost"}, {"target": b"https://localhost/"}, {"target": b"localhost:443"}]
+    )
+    def test_another_server_by_name(self, api, open_sync, extensions):
+        """TLS would take its certificate for the origin's; a server of many names, or a proxy, would ask it."""
+        with open_sync() as client, pytest.raises(OriginRefused, match="another server"):
+            client.get("/", extensions=extensions)
         assert [] == api.seen
+
+    def test_another_target_at_the_origin(self, api, open_sync):
+        """As it is to be sent: nothing in it is spelled anew."""
+        with open_sync() as client:
+            assert 200 == client.get("/", extensions={"target": b"/a{b}"}).status_code
+        assert ["/a{b}"] == [seen.path for seen in api.seen]
 
 
 class TestKeywords:

@@ -256,8 +256,9 @@ async def _aclose(pools: list[httpx.AsyncHTTPTransport]) -> None:
 def _choosing(request: httpx.Request) -> Generator[None]:
     try:
         # TLS would take a server of that name for the origin, for this and for every later request on the connection.
-        if "sni_hostname" in request.extensions:
-            raise OriginRefused("the extension sni_hostname would have us trust another server; nothing was sent")
+        # A target that is a URL is stronger than the Host header (RFC 9112 §3.2.2), and a proxy would be led by it.
+        if "sni_hostname" in (asked := request.extensions) or asked.get("target", b"/")[:1] not in {b"/", b"*"}:
+            raise OriginRefused("sni_hostname, or a target without a path, names another server; nothing was sent")
         yield
     except ClientError as error:
         raise as_both(error, httpx.TransportError, request=request) from None
