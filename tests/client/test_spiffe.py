@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 import copy
 from http.client import HTTPSConnection
+import logging
 import os
 from pathlib import Path
 import pickle
@@ -194,7 +195,8 @@ def test_a_token_of_the_certificate_before(api, tokenbind_kit, tokenbind_server)
 
 
 def test_the_agent_goes_away_and_comes_back(api, ca, source, caplog):
-    """Meanwhile the last SVID serves, and the log says so once."""
+    """Meanwhile the last SVID serves, and the log says so once; and when it is over."""
+    caplog.set_level(logging.INFO, "tokenbind")
     identity = source.current()
     with descriptors_are_given_back():
         for _ in range(3):
@@ -205,7 +207,9 @@ def test_the_agent_goes_away_and_comes_back(api, ca, source, caplog):
             api.start()
             identity = until(lambda before=identity: (now := source.current()) is not before and now)
             assert None is source._failure
-    told = [record.getMessage() for record in caplog.records if record.name == "tokenbind"]
+    over = f"the SPIFFE Workload API at unix:{api.path} can be followed again"
+    until(lambda: 3 == caplog.messages.count(over))
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(told) >= 3
     assert all(f"the last SVID serves on, until {identity.not_after:%Y-%m-%d}" in text for text in told)
     assert any("(StatusCode.UNAVAILABLE)" in text for text in told)

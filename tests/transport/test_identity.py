@@ -73,7 +73,7 @@ def test_an_error_at_the_start_names_the_files(tokenbind_client, tokenbind_stran
         FileIdentity(certificate, key)
     junk = tmp_path / "junk.p12"
     junk.write_bytes(b"junk")
-    with pytest.raises(IdentityError, match=f"^the client's certificate and key in {junk}: the PKCS#12 data cannot be"):
+    with pytest.raises(IdentityError, match=f"^the client's certificate and key in {junk}: this is not PKCS#12"):
         PKCS12Identity(junk)
 
 

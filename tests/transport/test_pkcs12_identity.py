@@ -94,10 +94,12 @@ def test_the_file_is_followed(ca, tmp_path, clock, caplog):
 @pytest.mark.parametrize(
     ("data", "password", "why"),
     [
-        (b"", "open", "is the password right"),
-        (b"0\x82junk", "open", "is the password right"),
+        (b"", "open", "this is not PKCS#12, or it is cut off"),
+        (b"0\x82junk", "open", "this is not PKCS#12, or it is cut off"),
+        (lambda pair: pair.der, "open", "this is not PKCS#12, or it is cut off"),
+        (lambda pair: pack(pair)[:500], "open", "is the password right"),
         (pack, "wrong", "is the password right"),
-        (pack, None, "is the password right"),
+        (pack, None, "does it need a password"),
         (pack, lambda: 1 / 0, "ZeroDivisionError"),
         (pack, 5, "password must be"),
         (lambda pair: pair.bundle, None, "PEM, not PKCS#12"),

@@ -214,8 +214,10 @@ class SpiffeIdentity(Closing, Forking):
             client_context(trusted)
             anchors = Anchors(anchors.number + 1, trusted)
         identity.note(f"the SPIFFE Workload API at {self._socket} has sent no other")
+        failure, self._failure = self._failure, None
         self._given = _Given(str(svid.spiffe_id), identity, anchors)
-        self._failure = None
+        if last is not None and failure is not None:
+            _log.info("the SPIFFE Workload API at %s can be followed again", self._socket)
         self._first.set()
 
     def _choose(self, svids: list[X509Svid]) -> X509Svid:

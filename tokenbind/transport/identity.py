@@ -16,7 +16,7 @@ from .process_lock import ProcessLock
 from .tls_context import FrozenContext, Trust, client_context, load_identity, require_trust
 
 
-__all__ = ["Identity", "Password", "password_bytes", "successor"]
+__all__ = ["Identity", "Password", "is_pkcs12", "password_bytes", "successor"]
 
 #: Of an encrypted key: the password, or a function that returns it.
 Password = str | bytes | Callable[[], str | bytes] | None
@@ -166,12 +166,17 @@ def _what_it_is(text: str, given: str | bytes) -> str:
     if "-----BEGIN CERTIFICATE REQUEST" in text:
         return "this is a certificate request; the CA makes the certificate of it"
     if text[:1] == "0" and not text.isprintable():
-        if "\x02\x01\x03" in text[:9]:  # RFC 7292 §4: version INTEGER {v3(3)}
+        if is_pkcs12(text.encode("latin-1")):
             return "this is PKCS#12; use PKCS12Identity"
         return "this is DER; PEM is needed (openssl x509 or pkey convert it)"
     if isinstance(given, str) and given and "\n" not in given:
         return "this is no PEM text; for the name of a file use FileIdentity"
     return "no PEM block was found"
+
+
+def is_pkcs12(data: bytes) -> bool:
+    """Whether it begins like PKCS#12 (RFC 7292 §4: a SEQUENCE with the version, "INTEGER {v3(3)}", as its first)."""
+    return data[:1] == b"0" and b"\2\1\3" in data[:9]
 
 
 def _text(name: str, value: str | bytes) -> str:

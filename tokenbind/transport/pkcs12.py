@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import IdentityError
 from .as_pem import certificates_as_pem, key_as_pem
 from .followed_files import file_name
-from .identity import Identity, Password, password_bytes
+from .identity import Identity, Password, is_pkcs12, password_bytes
 from .identity_sources import follow
 
 
@@ -55,7 +55,10 @@ def _read(data: bytes, password: Password) -> Identity:
         key, leaf, others = pkcs12.load_key_and_certificates(data, secret)
         pem = key_as_pem(key) if key else None
     except Exception:  # noqa: BLE001 - documented as ValueError, but what is hostile or old-fashioned has raised others
-        raise IdentityError("the PKCS#12 data cannot be read; is the password right?") from None
+        if not is_pkcs12(data):
+            raise IdentityError("this is not PKCS#12, or it is cut off") from None
+        hint = "does it need a password?" if secret is None else "is the password right?"
+        raise IdentityError(f"the PKCS#12 data cannot be read; {hint}") from None
     if pem is None or leaf is None:
         raise IdentityError("the PKCS#12 data holds no private key with its certificate")
     return Identity(b"".join(certificates_as_pem(_chain(leaf, others))), pem)
