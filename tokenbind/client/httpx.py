@@ -95,7 +95,7 @@ class BoundTokenTransport(_Transport[httpx.HTTPTransport], httpx.BaseTransport):
         identity: The client's certificate and key.
         tokens: A grant, such as `ClientCredentials`; a function that returns the token to send; or a `TokenCache`.
         origin: The only scheme, host and port that the token and the certificate are shown to.
-        ca: Which CA vouches for that server: a PEM file, PEM bytes, or None for the system's. Not the environment.
+        ca: Which CA vouches for that server: a PEM file, PEM bytes, or None for the system's, as OpenSSL finds them.
         proxy: As for `httpx.HTTPTransport`; it sees neither token nor certificate.
         proxy_ca: The same as *ca*, for an https proxy.
         retries: As for `httpx.HTTPTransport`; and *limits*, for the connections of one certificate.

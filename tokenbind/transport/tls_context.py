@@ -17,7 +17,8 @@ from ..errors import ConfigurationError, IdentityError
 
 __all__ = ["FrozenContext", "Trust", "client_context", "is_pem", "load_identity", "require_trust"]
 
-#: Which server certificates are trusted: a file of PEM certificates, their text as bytes, or None for the system's.
+#: Which server certificates are trusted: a file of PEM certificates, their text as bytes, or None for the system's,
+#: which OpenSSL finds: $SSL_CERT_FILE may name others.
 Trust = str | os.PathLike[str] | bytes | None
 
 _is_common = re.compile(rb"-----BEGIN (?:(?:RSA|EC) )?PRIVATE KEY-----").search  # and no engine's or token's
