@@ -77,36 +77,6 @@ def test_an_error_at_the_start_names_the_files(tokenbind_client, tokenbind_stran
         PKCS12Identity(junk)
 
 
-def _public(key):
-    loaded = serialization.load_pem_private_key(key, None)
-    return loaded.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
-def _of_openssh(key):
-    loaded = serialization.load_pem_private_key(key, None)
-    encoding, clear = serialization.Encoding.PEM, serialization.NoEncryption()
-    return loaded.private_bytes(encoding, serialization.PrivateFormat.OpenSSH, clear)
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        (_public, "there is no private key: this is a public key"),
-        (_of_openssh, "in OpenSSH's own format; ssh-keygen"),
-        (lambda key: key[:-30], "the private key is cut off: its END line is not there"),
-        (lambda key: key[:100], "the private key is cut off: its END line is not there"),
-        (lambda key: key[:60] + key[80:], "the private key is damaged or cut off"),
-        (lambda key: key.replace(b"PRIVATE KEY", b"FOREIGN PRIVATE KEY"), "certificate or the private key cannot be"),
-        (lambda key: b"", "there is no private key: no PEM block was found"),
-    ],
-)
-def test_what_is_wrong_with_a_key_is_said(tokenbind_client, change, why):
-    """Nobody is asked for a password that there never was."""
-    with pytest.raises(IdentityError, match=why) as caught:
-        MemoryIdentity(tokenbind_client.pem, change(tokenbind_client.key_pem))
-    assert "password" not in str(caught.value)
-
-
 def test_a_key_of_a_type_that_tls_does_not_know_is_refused_by_name(tokenbind_client):
     """It is whole."""
     key = x25519.X25519PrivateKey.generate().private_bytes(
@@ -228,6 +198,49 @@ def test_every_way_of_loading_a_key_works_and_refuses_alike(
     for junk in (b"junk", b"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----\n" + b"junk\n" * 50_000):
         with pytest.raises(IdentityError):
             MemoryIdentity(tokenbind_client.pem, junk, password)
+
+
+def _public(key):
+    loaded = serialization.load_pem_private_key(key, None)
+    return loaded.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _of_openssh(key):
+    loaded = serialization.load_pem_private_key(key, None)
+    encoding, clear = serialization.Encoding.PEM, serialization.NoEncryption()
+    return loaded.private_bytes(encoding, serialization.PrivateFormat.OpenSSH, clear)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (_public, "there is no private key: this is a public key"),
+        (_of_openssh, "in OpenSSH's own format; ssh-keygen"),
+        (lambda key: key[:-30], "the private key is cut off: its END line is not there"),
+        (lambda key: key[:100], "the private key is cut off: its END line is not there"),
+        (lambda key: key[:60] + key[80:], "the private key is damaged or cut off"),
+        (lambda key: key.replace(b"PRIVATE KEY", b"FOREIGN PRIVATE KEY"), "certificate or the private key cannot be"),
+        (lambda key: b"", "there is no private key: no PEM block was found"),
+    ],
+)
+@pytest.mark.parametrize("platform", [lambda monkeypatch: None, _only_files])
+def test_what_is_wrong_with_a_key_is_said(tokenbind_client, monkeypatch, change, why, platform):
+    """Nobody is asked for a password that there never was."""
+    platform(monkeypatch)
+    with pytest.raises(IdentityError, match=why) as caught:
+        MemoryIdentity(tokenbind_client.pem, change(tokenbind_client.key_pem))
+    assert "password" not in str(caught.value)
+
+
+@pytest.mark.parametrize("platform", [lambda monkeypatch: None, _only_files])
+def test_a_password_is_for_an_encrypted_key(tokenbind_client, encrypted_key, monkeypatch, platform):
+    """One that is not needed does no harm; one that is, is asked for; and one cannot open what is cut off."""
+    platform(monkeypatch)
+    MemoryIdentity(tokenbind_client.pem, tokenbind_client.key_pem, "open")
+    with pytest.raises(IdentityError, match="the private key is encrypted, and no password was given"):
+        MemoryIdentity(tokenbind_client.pem, encrypted_key)
+    with pytest.raises(IdentityError, match="the private key is cut off"):
+        MemoryIdentity(tokenbind_client.pem, encrypted_key[:-30], "open")
 
 
 def test_the_last_resort_never_writes_the_key_in_the_clear(tokenbind_client, monkeypatch):

@@ -22,6 +22,7 @@ __all__ = ["FrozenContext", "Trust", "client_context", "is_pem", "load_identity"
 Trust = str | os.PathLike[str] | bytes | None
 
 _is_common = re.compile(rb"-----BEGIN (?:(?:RSA|EC) )?PRIVATE KEY-----").search  # and no engine's or token's
+_NO_PASSWORD = "the private key is encrypted, and no password was given"
 _MFD_NOEXEC_SEAL = 0x8  # Linux 6.3; needed where vm.memfd_noexec=2
 
 
@@ -155,7 +156,9 @@ def _why_unreadable(key: bytes, password: bytes | None, reason: str | None) -> s
     """OpenSSL itself says "PEM lib" to nearly all of it."""
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    if password is not None or b"ENCRYPTED" in key:
+    if password is None and b"ENCRYPTED" in key:
+        return _NO_PASSWORD
+    if password is not None:
         return "the private key cannot be read; is the password right?"
     if reason is not None and not reason.startswith("BAD_"):
         return f"OpenSSL refuses the certificate or the private key: {reason}"
@@ -171,7 +174,7 @@ def _why_unreadable(key: bytes, password: bytes | None, reason: str | None) -> s
 
 def _never_ask() -> NoReturn:
     # Without a callback OpenSSL asks on the terminal, and a service hangs.
-    raise IdentityError("the private key is encrypted, and no password was given")
+    raise IdentityError(_NO_PASSWORD)
 
 
 Load = Callable[..., None]
@@ -229,7 +232,8 @@ def _through_encrypted_file(load: Load, certificates: bytes, key: bytes, passwor
     from cryptography.hazmat.primitives import serialization
 
     try:
-        private = serialization.load_pem_private_key(key, password)
+        # To OpenSSL, a password that is not needed is none.
+        private = serialization.load_pem_private_key(key, password if b"ENCRYPTED" in key else None)
     except (ValueError, TypeError):
         raise IdentityError(_fault_of(key) or _why_unreadable(key, password, None)) from None
     passphrase = secrets.token_hex(32)
