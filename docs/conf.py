@@ -13,6 +13,7 @@ version = release = importlib.metadata.version("tokenbind")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
+myst_heading_anchors = 3
 html_theme = "furo"
 html_title = f"tokenbind {release}"
 

@@ -178,7 +178,7 @@ def test_a_file_is_sent_again_from_where_it_began(session, api, tmp_path):
                 body.seek(offset)
                 assert 200 == session.post(f"{api.url}/refuse-once", data=body).status_code
                 assert [b"0123456789"[offset:]] * 2 == [seen.body for seen in api.seen]
-                session.get_adapter("https://")._chooser._tokens._no_rejection_until = 0
+                session.get_adapter("https://")._chooser._tokens._no_rejection_until.clear()
 
 
 @pytest.mark.parametrize("problem", [UnsupportedOperation, ValueError])
