@@ -24,14 +24,13 @@ from ..transport.proxy import require_proxy
 from ..transport.tls_context import Trust
 from ..transport.trust_anchors import TrustSource
 from .both import as_both
-from .credentials import CredentialChooser, Credentials, Options
+from .credentials import MAX_REFUSAL_BYTES, CredentialChooser, Credentials, Options
 from .generations import Generations
 from .token_cache import Tokens
 
 
 __all__ = ["AiohttpOptions", "BoundTokenSession", "ConnectorOptions", "Pending", "SessionOptions"]
 
-_MAX_REFUSAL_BYTES = 65_536
 Answer_co = TypeVar("Answer_co", covariant=True)
 
 
@@ -223,7 +222,7 @@ class _Connections(aiohttp.BaseConnector):
                 return response
             # To its end, so that its connection is used again.
             with suppress(asyncio.IncompleteReadError, aiohttp.ClientError):
-                await response.content.readexactly(_MAX_REFUSAL_BYTES)
+                await response.content.readexactly(MAX_REFUSAL_BYTES)
         except BaseException:
             response.close()
             raise

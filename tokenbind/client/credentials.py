@@ -25,7 +25,10 @@ from .telling import require_monitor, tell
 from .token_cache import TokenCache, Tokens
 
 
-__all__ = ["CredentialChooser", "Credentials", "Options"]
+__all__ = ["MAX_REFUSAL_BYTES", "CredentialChooser", "Credentials", "Options"]
+
+#: How much is read of an answer that is not wanted, so that its connection can be used again.
+MAX_REFUSAL_BYTES = 65_536
 
 _PATIENCE_SECONDS = 60  # for one fetch; a grant of ours gives up before
 _error_of = re.compile(r'(?i)\berror\s*=\s*"?([a-z_]+)').search

@@ -19,7 +19,7 @@ from ..transport import IdentitySource
 from ..transport.tls_context import Trust, client_context
 from ..transport.trust_anchors import TrustSource
 from .both import as_both
-from .credentials import CredentialChooser, Credentials, Options
+from .credentials import MAX_REFUSAL_BYTES, CredentialChooser, Credentials, Options
 from .generations import Generations
 from .token_cache import Tokens
 
@@ -32,7 +32,6 @@ __all__ = [
     "ClientOptions",
 ]
 
-_MAX_REFUSAL_BYTES = 65_536
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)  # httpx's own
 Pool = TypeVar("Pool", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 Proxy = httpx.Proxy | httpx.URL | str | None
@@ -126,7 +125,7 @@ class BoundTokenTransport(_Transport[httpx.HTTPTransport], httpx.BaseTransport):
                 stack.pop_all()
                 return response
             with suppress(httpx.TransportError):
-                next(response.iter_raw(_MAX_REFUSAL_BYTES), b"")  # all of it, most often: its connection is used again
+                next(response.iter_raw(MAX_REFUSAL_BYTES), b"")  # all of it, most often: its connection is used again
         return self._send(request, another)
 
     def close(self) -> None:
@@ -166,7 +165,7 @@ class AsyncBoundTokenTransport(_Transport[httpx.AsyncHTTPTransport], httpx.Async
             if another is None:
                 stack.pop_all()
                 return response
-            pieces: Any = response.aiter_raw(_MAX_REFUSAL_BYTES)
+            pieces: Any = response.aiter_raw(MAX_REFUSAL_BYTES)
             stack.push_async_callback(pieces.aclose)
             with suppress(httpx.TransportError):
                 await anext(pieces, b"")
@@ -191,8 +190,8 @@ class AsyncBoundTokenTransport(_Transport[httpx.AsyncHTTPTransport], httpx.Async
 class BoundTokenClient(httpx.Client):
     """An `httpx.Client` whose every request goes to *origin*, with certificate and token, or is refused.
 
-    The environment (proxies, CA bundles) has no influence. The arguments are those of `BoundTokenTransport`, and those
-    of `httpx.Client` that do not concern certificates, authentication or connections.
+    The environment has no influence (on which CAs the system has, it may, without a *ca*). The arguments are those of
+    `BoundTokenTransport`, and those of `httpx.Client` that do not concern certificates, authentication or connections.
     """
 
     def __init__(

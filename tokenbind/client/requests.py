@@ -24,7 +24,7 @@ from ..transport import IdentitySource
 from ..transport.tls_context import Trust, client_context
 from ..transport.trust_anchors import TrustSource
 from .both import as_both
-from .credentials import CredentialChooser, Credentials, Options
+from .credentials import MAX_REFUSAL_BYTES, CredentialChooser, Credentials, Options
 from .generations import Generations
 from .token_cache import Tokens
 
@@ -32,7 +32,6 @@ from .token_cache import Tokens
 __all__ = ["AdapterOptions", "BoundTokenAdapter", "BoundTokenSession"]
 
 _MAX_RETRY_AFTER_SECONDS = 60
-_MAX_REFUSAL_BYTES = 65_536
 
 
 class AdapterOptions(Options, total=False):
@@ -117,7 +116,7 @@ class BoundTokenAdapter(BaseAdapter):
             another = self._chooser.another(credentials, challenge, replayable=_is_rewound(request))
             if another is not None:
                 with suppress(HTTPError):
-                    response.raw.read(_MAX_REFUSAL_BYTES)  # to its end, so that its connection is used again
+                    response.raw.read(MAX_REFUSAL_BYTES)  # to its end, so that its connection is used again
                 response.close()
                 response = self._send(request, another, options)
         return response
@@ -203,7 +202,8 @@ class _Generation(HTTPAdapter):
 class BoundTokenSession(requests.Session):
     """A `requests.Session` whose every request goes to *origin*, with certificate and token, or is refused.
 
-    The environment (proxies, netrc, CA bundles) has no influence. The arguments are those of `BoundTokenAdapter`.
+    The environment has no influence: proxies, netrc and, if there is a *ca*, CA bundles. The arguments are those of
+    `BoundTokenAdapter`.
     """
 
     def __init__(

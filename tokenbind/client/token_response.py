@@ -109,8 +109,8 @@ def read_token(members: dict[str, Any]) -> IssuedToken:
         )
     if expires_in is None:
         expires_in = _DEFAULT_SECONDS
-    if isinstance(expires_in, str) and expires_in.isdecimal():  # some servers send the number as text
-        expires_in = int(expires_in[:10])
+    if isinstance(expires_in, str) and expires_in.isdecimal() and len(expires_in) <= 9:  # some send the number as text
+        expires_in = int(expires_in)
     if isinstance(expires_in, bool) or not isinstance(expires_in, (int, float)) or not 0 <= expires_in < 10**9:
         raise strange("its expires_in is not a number of seconds")
     return IssuedToken(token, float(expires_in), scope if isinstance(scope, str) else None)

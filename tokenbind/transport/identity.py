@@ -115,6 +115,7 @@ class Identity:
             raise IdentityError("; ".join(filter(None, (problem, self._problem))))
 
     def date_problem(self) -> str | None:
+        """Why the certificate is not within its dates now; None if it is."""
         now = time()
         if self._not_before <= now < self._not_after:
             return None

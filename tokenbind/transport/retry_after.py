@@ -11,7 +11,7 @@ from time import time
 
 __all__ = ["read_retry_after"]
 
-_is_seconds = re.compile(r"[0-9]{1,9}").fullmatch
+_is_seconds = re.compile(r"[0-9]{1,300}").fullmatch
 
 
 def read_retry_after(status: int, headers: Mapping[str, str]) -> float | None:
