@@ -9,7 +9,6 @@ from ..monitoring import (
     ClientEvent,
     IdentityRotated,
     Monitor,
-    RequestRetried,
     TokenFetched,
     TokenNotFetched,
     TokenRejected,
@@ -54,5 +53,5 @@ def tell(monitor: Monitor | None, event: ClientEvent) -> None:
             )
         case TokenRejected():
             _log.warning("%s refused the token of %s: %s", event.origin, event.thumbprint, event.error or "401")
-        case RequestRetried():
+        case _:
             _log.info("a request to %s is sent once more, with another token", event.origin)

@@ -164,11 +164,9 @@ def _why_unreadable(key: bytes, password: bytes | None, reason: str | None) -> s
         return f"OpenSSL refuses the certificate or the private key: {reason}"
     try:
         load_pem_private_key(key, None)
-    except ValueError:
-        if _is_common(key):
+    except Exception as error:  # noqa: BLE001 - some are of a kind that is not known there
+        if isinstance(error, ValueError) and _is_common(key):
             return "the private key is damaged or cut off"
-    except Exception:  # noqa: BLE001, S110 - of a kind that is not known there
-        pass
     return "the certificate or the private key cannot be read"
 
 
