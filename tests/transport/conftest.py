@@ -12,7 +12,10 @@ import threading
 from cryptography.hazmat.primitives import serialization
 import pytest
 
+from tokenbind.transport import followed_files
 from tokenbind.transport.tls_context import client_context
+
+from .rotating import Clock
 
 
 class _Server(ThreadingTCPServer):
@@ -26,6 +29,15 @@ class _Server(ThreadingTCPServer):
 
     def handle_error(self, request, client_address):
         self.errors.append(sys.exception())
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock by which files are followed."""
+    clock = Clock()
+    monkeypatch.setattr(followed_files, "monotonic", clock)
+    monkeypatch.setattr(followed_files, "sleep", clock.sleep)
+    return clock
 
 
 @pytest.fixture

@@ -31,14 +31,6 @@ def pairs(ca):
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(followed_files, "monotonic", clock)
-    monkeypatch.setattr(followed_files, "sleep", clock.sleep)
-    return clock
-
-
-@pytest.fixture
 def log(caplog):
     caplog.set_level(logging.INFO, "tokenbind")
     return lambda: [record.levelname for record in caplog.records]

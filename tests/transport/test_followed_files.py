@@ -13,15 +13,7 @@ from tokenbind import IdentityError
 from tokenbind.transport import followed_files
 from tokenbind.transport.followed_files import FollowedFiles, file_name
 
-from .rotating import Clock, forked
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(followed_files, "monotonic", clock)
-    monkeypatch.setattr(followed_files, "sleep", clock.sleep)
-    return clock
+from .rotating import forked
 
 
 class Value:

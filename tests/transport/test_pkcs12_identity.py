@@ -8,17 +8,9 @@ import pytest
 import trustme
 
 from tokenbind import IdentityError
-from tokenbind.transport import PKCS12Identity, followed_files
+from tokenbind.transport import PKCS12Identity
 
-from .rotating import Clock, Pair, presented
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(followed_files, "monotonic", clock)
-    monkeypatch.setattr(followed_files, "sleep", clock.sleep)
-    return clock
+from .rotating import Pair, presented
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,7 @@ import pytest
 import trustme
 
 from tokenbind import ConfigurationError
-from tokenbind.transport import Anchors, TrustAnchors, followed_files
-
-from .rotating import Clock
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(followed_files, "monotonic", clock)
-    monkeypatch.setattr(followed_files, "sleep", clock.sleep)
-    return clock
+from tokenbind.transport import Anchors, TrustAnchors
 
 
 @pytest.fixture(scope="module")
