@@ -36,7 +36,7 @@ class FrozenContext(ssl.SSLContext):
 
     _frozen = False
     #: Whether it has a client certificate.
-    presents_certificate = False
+    presents_certificate: bool = False
 
     def freeze(self) -> FrozenContext:
         object.__setattr__(self, "_frozen", True)
