@@ -61,7 +61,7 @@ def test_an_exception_carries_the_request_without_the_token(api, client, grant, 
         assert (answer is None) == (not server.heads)
     assert "authorization" not in getattr(caught.value.request, "headers", {})
     assert "Bearer" not in repr(vars(caught.value))
-    if urllib3.__version__ >= "2.5":  # before, it makes another text of the header
+    if not urllib3.__version__.startswith("2.2."):  # which makes another text of the header
         shown = "".join(TracebackException.from_exception(caught.value, capture_locals=True).format())
         assert "eyJ" not in shown  # as every JWT begins
 

@@ -122,7 +122,7 @@ class TokenCache(Forking):
         if callable(self._tokens):
             return self._ask(self._tokens, identity, previous, rejected)
         held = self._held.get(identity.thumbprint)
-        if held is not None and held.token != rejected and elapsed() < held.fresh_until:
+        if held is not None and held.is_fresh(rejected):
             return identity, held.token
         return self._renew(self._tokens, identity, previous, rejected)
 
